@@ -1,0 +1,10 @@
+//! Egret's ground floor: shards, job configs, rows, plans, the data plane, transforms, metrics.
+//!
+//! `ARCHITECTURE.md` is the map. Other rooms use this crate's names for executors, timers and channels; only this
+//! crate names glommio's.
+
+pub mod config;
+pub mod metrics;
+pub mod plugin;
+pub mod row;
+pub mod task;
