@@ -23,7 +23,7 @@ pub struct Problem {
     /// Which block, `source[0] FakeSource`; empty for the whole file.
     pub block: String,
     /// Which option of the block.
-    pub option: Option<String>,
+    pub option: Option<Box<str>>,
     /// What is wrong and what was expected. Never holds the value of a secret.
     pub message: String,
     /// How to mend it, when that is known better than the message says.
@@ -58,7 +58,7 @@ impl Problem {
     /// Names the option.
     #[must_use]
     pub fn of_option(mut self, option: impl Into<String>) -> Self {
-        self.option = Some(option.into());
+        self.option = Some(option.into().into());
         self
     }
 
@@ -67,6 +67,23 @@ impl Problem {
     pub fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
+    }
+}
+
+impl Problem {
+    /// The message first, then where: for replies whose readers look for the message's own words.
+    ///
+    /// `The 'plugin_name' option is not configured, please configure it. (at job.conf:3:5, source[0]; help: ...)`
+    pub fn message_first(&self) -> String {
+        let place = self.position.as_ref().map(|position| format!("at {position}"));
+        let block = (!self.block.is_empty()).then(|| self.block.clone());
+        let option = self.option.as_ref().map(|option| format!("option '{option}'"));
+        let mut details = [place, block, option].into_iter().flatten().collect::<Vec<_>>().join(", ");
+        if let Some(help) = &self.help {
+            details.push_str(if details.is_empty() { "help: " } else { "; help: " });
+            details.push_str(help);
+        }
+        if details.is_empty() { self.message.clone() } else { format!("{} ({details})", self.message) }
     }
 }
 
@@ -95,21 +112,77 @@ impl fmt::Display for Problem {
     }
 }
 
-/// All problems found so far.
+/// Errors that are kept, and as many warnings again; the rest is counted. A config of nothing but mistakes must not
+/// cost more to refuse than to read.
+pub const PROBLEMS_MAX: usize = 100;
+
+/// All problems found so far, up to [`PROBLEMS_MAX`] of each severity.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Problems {
     found: Vec<Problem>,
+    left_out: usize,
 }
 
 impl Problems {
     /// Adds one.
     pub fn push(&mut self, problem: Problem) {
-        self.found.push(problem);
+        let severity = problem.severity;
+        // Below the bound of one severity there is nothing to count.
+        if self.found.len() >= PROBLEMS_MAX
+            && self.found.iter().filter(|other| other.severity == severity).count() >= PROBLEMS_MAX
+        {
+            self.left_out += 1;
+        } else {
+            self.found.push(problem);
+        }
     }
 
     /// Adds all of another collection.
-    pub fn append(&mut self, mut other: Problems) {
-        self.found.append(&mut other.found);
+    pub fn append(&mut self, other: Problems) {
+        self.left_out += other.left_out;
+        for problem in other.found {
+            self.push(problem);
+        }
+    }
+
+    /// How many more there were than are kept.
+    pub fn left_out(&self) -> usize {
+        self.left_out
+    }
+
+    /// Puts them into the order of the text: file by file as first met, then by line and column. Problems without a
+    /// place come first.
+    pub fn sort_by_position(&mut self) {
+        let mut files: Vec<std::sync::Arc<str>> = Vec::new();
+        for position in self.found.iter().filter_map(|problem| problem.position.as_ref()) {
+            if !files.contains(&position.file) {
+                files.push(position.file.clone());
+            }
+        }
+        self.found.sort_by_key(|problem| {
+            problem
+                .position
+                .as_ref()
+                .map(|position| (files.iter().position(|file| *file == position.file), position.line, position.column))
+        });
+    }
+
+    /// Names the option that they were found in: `type` in `columns[2]` becomes `columns[2].type`.
+    #[must_use]
+    pub fn in_option(mut self, outer: &str) -> Problems {
+        for problem in &mut self.found {
+            problem.option = Some(match problem.option.take() {
+                Some(inner) => format!("{outer}.{inner}").into(),
+                None => outer.into(),
+            });
+        }
+        self
+    }
+
+    /// The errors and the warnings apart.
+    pub fn split(self) -> (Problems, Problems) {
+        let (errors, warnings) = self.found.into_iter().partition(|problem| problem.severity == Severity::Error);
+        (Self { found: errors, left_out: self.left_out }, Self { found: warnings, left_out: 0 })
     }
 
     /// Whether any of them is an error.
@@ -147,6 +220,9 @@ impl fmt::Display for Problems {
             }
             write!(f, "{problem}")?;
         }
+        if self.left_out > 0 {
+            write!(f, "\nand {} more", self.left_out)?;
+        }
         Ok(())
     }
 }
@@ -155,7 +231,7 @@ impl std::error::Error for Problems {}
 
 impl From<Problem> for Problems {
     fn from(problem: Problem) -> Self {
-        Self { found: vec![problem] }
+        Self { found: vec![problem], left_out: 0 }
     }
 }
 
@@ -174,6 +250,18 @@ pub fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> O
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_flood_of_warnings_does_not_hide_an_error() {
+        let mut problems = Problems::default();
+        for _ in 0..PROBLEMS_MAX + 7 {
+            problems.push(Problem::warning(None, "odd"));
+        }
+        problems.push(Problem::error(None, "wrong"));
+        assert_eq!((problems.len(), problems.left_out()), (PROBLEMS_MAX + 1, 7));
+        assert!(problems.has_errors());
+        assert!(problems.to_string().ends_with("and 7 more"));
+    }
 
     #[test]
     fn near_misses_are_found_and_far_ones_are_not() {

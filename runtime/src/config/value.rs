@@ -3,6 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+/// The option that names a block's plugin.
+pub const PLUGIN_NAME: &str = "plugin_name";
+
 /// A place in a config text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Position {
@@ -59,7 +62,7 @@ pub struct Object {
 }
 
 /// One key of an [`Object`].
-#[derive(Clone, PartialEq)]
+#[derive(Clone)]
 pub struct Entry {
     /// The key, quotes removed.
     pub key: Box<str>,
@@ -76,10 +79,27 @@ impl PartialEq for Value {
     }
 }
 
+/// Entries compare as values do.
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key && self.value == other.value
+    }
+}
+
 impl Object {
     /// Entries in the order of the text.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// The entries themselves.
+    pub fn into_entries(self) -> Vec<Entry> {
+        self.entries
+    }
+
+    /// Mutable access to the values, in the order of the text.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = (&str, &mut Value)> {
+        self.entries.iter_mut().map(|entry| (entry.key.as_ref(), &mut entry.value))
     }
 
     /// Whether there is no entry.
@@ -142,6 +162,7 @@ impl Object {
     }
 }
 
+/// Makes an object of entries whose keys are known to differ.
 impl FromIterator<Entry> for Object {
     fn from_iter<I: IntoIterator<Item = Entry>>(entries: I) -> Self {
         Self { entries: entries.into_iter().collect() }

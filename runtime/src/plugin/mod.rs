@@ -11,6 +11,7 @@
 //! checkpoint that holds both is durable, [`SinkCommitter::commit`] publishes it, as often as it takes.
 
 mod error;
+pub mod reference;
 mod registry;
 
 pub use error::TaskError;
@@ -153,8 +154,9 @@ pub trait SplitEnumerator: Send {
     /// Answers a reader that has nothing to read.
     fn assign(&mut self, reader: usize) -> Assignment;
 
-    /// Splits come back: those of a checkpoint that the pipeline goes on from, before the first
-    /// [`assign`](Self::assign). They replace fresh splits of the same id.
+    /// Splits come back: those of a checkpoint that the pipeline goes on from, after
+    /// [`restore_snapshot`](Self::restore_snapshot) and before the first [`assign`](Self::assign). They replace fresh
+    /// splits of the same id.
     fn restore(&mut self, splits: Vec<Split>);
 
     /// Whatever else must survive (which inputs were handed out already).
@@ -333,6 +335,12 @@ pub trait SinkWriter {
     /// When rows are refused or the target cannot be written.
     async fn write(&mut self, batch: Batch) -> Result<(), TaskError>;
 
+    /// Whether a stop of the job may drop [`write`](Self::write) wherever it waits; [`abort`](Self::abort) is the only
+    /// call that follows then. A writer that paces itself says so, or the stop takes as long as its batch.
+    fn can_be_interrupted(&self) -> bool {
+        false
+    }
+
     /// Seals everything written since the last call so that a later commit cannot fail for lack of data: flushed,
     /// synced, closed. Called at every barrier and at the end of the input.
     ///
@@ -368,6 +376,8 @@ pub trait SinkCommitter {
 /// The plain enumerator: all splits are known at the start, and each belongs to one reader.
 pub struct FixedSplits {
     by_reader: Vec<Vec<Split>>,
+    /// After a restore: ids that had not been handed out at the checkpoint.
+    left_over: Vec<Arc<str>>,
 }
 
 impl FixedSplits {
@@ -382,7 +392,7 @@ impl FixedSplits {
             let reader = owner(index, &split) % by_reader.len();
             by_reader[reader].push(split);
         }
-        Self { by_reader }
+        Self { by_reader, left_over: Vec::new() }
     }
 }
 
@@ -394,7 +404,7 @@ impl SplitEnumerator for FixedSplits {
         }
     }
 
-    /// Splits that did not come back were read to their end before the checkpoint.
+    /// Splits that neither come back nor were left over had been read to their end before the checkpoint.
     fn restore(&mut self, splits: Vec<Split>) {
         for own in &mut self.by_reader {
             own.retain_mut(|split| match splits.iter().find(|restored| restored.id == split.id) {
@@ -402,17 +412,30 @@ impl SplitEnumerator for FixedSplits {
                     *split = restored.clone();
                     true
                 }
-                None => false,
+                None => self.left_over.contains(&split.id),
             });
         }
     }
 
+    /// The ids of the splits that were not handed out, each behind its length (four bytes, little endian).
     fn snapshot(&self) -> Bytes {
-        Bytes::new()
+        let mut bytes = Vec::new();
+        for split in self.by_reader.iter().flatten() {
+            bytes.extend_from_slice(&u32::try_from(split.id.len()).unwrap_or(u32::MAX).to_le_bytes());
+            bytes.extend_from_slice(split.id.as_bytes());
+        }
+        bytes.into()
     }
 
-    fn restore_snapshot(&mut self, _snapshot: &[u8]) -> Result<(), TaskError> {
-        Ok(())
+    fn restore_snapshot(&mut self, mut snapshot: &[u8]) -> Result<(), TaskError> {
+        let broken = || TaskError::permanent("the checkpoint's list of splits is not one of this source");
+        self.left_over.clear();
+        while let Some((length, rest)) = snapshot.split_first_chunk::<4>() {
+            let (id, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(broken)?;
+            self.left_over.push(std::str::from_utf8(id).map_err(|_| broken())?.into());
+            snapshot = rest;
+        }
+        if snapshot.is_empty() { Ok(()) } else { Err(broken()) }
     }
 }
 
@@ -426,11 +449,16 @@ mod tests {
 
     #[test]
     fn fixed_splits_go_to_their_owner_once_and_come_back_with_their_position() {
-        let mut splits = FixedSplits::new(2, [split("a", "0"), split("b", "0"), split("c", "0")], |index, _| index);
-        splits.restore(vec![split("b", "7"), split("c", "9")]);
-        assert_eq!(splits.assign(0), Assignment::Splits(vec![split("c", "9")]));
-        assert_eq!(splits.assign(1), Assignment::Splits(vec![split("b", "7")]));
-        assert_eq!(splits.assign(0), Assignment::NoMore);
-        assert_eq!(splits.assign(1), Assignment::NoMore);
+        let fresh = || FixedSplits::new(2, [split("a", "0"), split("b", "0"), split("c", "0")], |index, _| index);
+        let mut before = fresh();
+        assert_eq!(before.assign(0), Assignment::Splits(vec![split("a", "0"), split("c", "0")]));
+        // Reader 0 has finished `a` and stands in `c`; reader 1 has not asked yet.
+        let mut after = fresh();
+        after.restore_snapshot(&before.snapshot()).expect("its own snapshot");
+        after.restore(vec![split("c", "9")]);
+        assert_eq!(after.assign(0), Assignment::Splits(vec![split("c", "9")]));
+        assert_eq!(after.assign(1), Assignment::Splits(vec![split("b", "0")]));
+        assert_eq!(after.assign(0), Assignment::NoMore);
+        assert!(after.restore_snapshot(b"\x09\0\0\0abc").is_err());
     }
 }

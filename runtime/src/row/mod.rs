@@ -1,10 +1,19 @@
 //! Rows: types, tables, batches. Rows travel as Arrow record batches (see `ARCHITECTURE.md`, "The life of a row").
 
 mod batch;
+mod builder;
+pub mod java_time;
+pub mod literal;
+mod metric_bytes;
 mod schema;
+pub mod show;
+pub mod text;
 mod types;
 
 pub use batch::{Batch, RowKind, TableIndex};
+pub use builder::{ColumnBuilder, ListColumn, MapColumn, RowColumn};
+pub use java_time::{JavaPattern, PatternError};
+pub use metric_bytes::metric_bytes;
 pub use schema::{Column, ConstraintKey, ConstraintKind, PrimaryKey, TablePath, TableSchema};
 pub use types::{DataType, Field, arrow_fields};
 
