@@ -4,7 +4,10 @@
 //! crate names glommio's.
 
 pub mod config;
+pub mod file;
 pub mod metrics;
+pub mod net;
 pub mod plugin;
 pub mod row;
+pub mod shard;
 pub mod task;

@@ -1,0 +1,418 @@
+//! The driver: the one task that an executor of the library runs. It owns all of ours.
+//!
+//! The library's own scheduling is not leaned on: a task that panics there takes its thread along, a cancelled one
+//! leaks, and its queues let a request wait behind a job for milliseconds. Here a task is a boxed future in a table;
+//! dropping it is free, each poll is guarded, and the [token](super::token) says who is next. After a slice's worth of
+//! polls the driver makes a *reactor turn*: it sleeps for a microsecond, which has the executor submit and reap I/O.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use glommio::timer::Timer;
+use rustc_hash::FxHashMap;
+
+use super::ShardsConfig;
+use super::core::{Core, LocalFuture, Message, Order, TaskState};
+use super::group::GroupState;
+use super::local;
+use super::meter::Meter;
+use super::stats::Side;
+use super::token::Token;
+
+/// A task in the table.
+struct Task {
+    future: LocalFuture,
+    state: Arc<TaskState>,
+    waker: Waker,
+    group: u32,
+}
+
+/// A group with tasks on this executor.
+struct Group {
+    state: Arc<GroupState>,
+    tasks: usize,
+    /// Time run that the group's counter does not have yet.
+    busy_ns: u64,
+}
+
+/// Runs an executor's tasks until it is ordered to end.
+pub(super) struct Driver {
+    core: Arc<Core>,
+    tasks: Vec<Option<Task>>,
+    free: Vec<u32>,
+    live: usize,
+    token: Token,
+    meter: Meter,
+    /// By the token's number.
+    groups: Vec<Option<Group>>,
+    group_of_id: FxHashMap<u64, u32>,
+    limits: Limits,
+    tick: Option<Timer>,
+    tick_due: Instant,
+    turn: Option<Timer>,
+    on_ready: Option<Box<dyn FnOnce()>>,
+}
+
+/// The bounds that a driver keeps.
+struct Limits {
+    slice: Duration,
+    tick: Duration,
+    tick_with_tasks: Duration,
+    tasks_max: usize,
+}
+
+/// The group of tasks that have none: all tasks of the front side.
+const OWN_GROUP: u32 = 0;
+
+/// Rounds of dropping tasks that are spawned by tasks that are dropped.
+const DROP_ROUNDS_MAX: usize = 100;
+
+/// Messages taken from the mailbox before the tasks get their turn again.
+const MESSAGES_PER_INTAKE: usize = 256;
+
+impl Driver {
+    /// A driver for the executor of this thread; `on_ready` is called by its first run.
+    pub(super) fn new(core: Arc<Core>, config: &ShardsConfig, on_ready: Box<dyn FnOnce()>) -> Self {
+        let (slice, tick_with_tasks) = match core.side {
+            Side::Front => (config.front_slice, config.tick),
+            Side::Work => (config.work_slice, config.tick_with_tasks),
+        };
+        let mut token = Token::new(i64::try_from(slice.as_nanos()).unwrap_or(i64::MAX));
+        // The driver itself counts as a task of its own group, so that the group never leaves.
+        let own = Group { state: GroupState::new(1), tasks: 1, busy_ns: 0 };
+        let number = token.add_group(own.state.weight);
+        debug_assert_eq!(number, OWN_GROUP);
+        let limits = Limits { slice, tick: config.tick, tick_with_tasks, tasks_max: config.tasks_max };
+        Self {
+            core,
+            tasks: Vec::new(),
+            free: Vec::new(),
+            live: 0,
+            token,
+            meter: Meter::default(),
+            groups: vec![Some(own)],
+            group_of_id: FxHashMap::default(),
+            limits,
+            tick: None,
+            tick_due: Instant::now(),
+            turn: None,
+            on_ready: Some(on_ready),
+        }
+    }
+
+    /// One run: polls ready tasks for about a slice.
+    fn run(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.core.wake_up(cx.waker());
+        self.core.counters.progress.add(1);
+        self.turn = None;
+        if let Some(on_ready) = self.on_ready.take() {
+            on_ready();
+        }
+        self.meter.begin(self.group_of_id.len() > 1);
+        let began = Instant::now();
+        let mut now = began;
+        loop {
+            self.take_in();
+            if self.has_to_end() {
+                return Poll::Ready(());
+            }
+            if let Some((group, task)) = self.token.next() {
+                now = self.poll_task(group, task, now);
+            } else if self.fall_asleep() {
+                break;
+            } else {
+                now = Instant::now();
+            }
+            if now - began >= self.limits.slice {
+                self.take_in();
+                break;
+            }
+        }
+        let ready = self.token.ready();
+        self.core.counters.ready.set(ready as u64);
+        self.core.counters.tasks.set(self.live as u64);
+        self.publish_busy();
+        self.arm_tick(now, cx);
+        #[cfg(test)]
+        if self.core.lose_turns.load(std::sync::atomic::Ordering::Relaxed) {
+            return Poll::Pending;
+        }
+        if ready > 0 || !self.fall_asleep() {
+            self.core.counters.turns.add(1);
+            self.turn = Some(armed(Duration::from_micros(1), cx));
+        }
+        Poll::Pending
+    }
+
+    fn fall_asleep(&self) -> bool {
+        self.core.fall_asleep(self.live < self.limits.tasks_max)
+    }
+
+    /// Takes in everything that happened since the last look: wakes, new tasks, cancelled groups.
+    fn take_in(&mut self) {
+        while let Some(task) = self.core.next_woken() {
+            self.enqueue(&task);
+        }
+        loop {
+            let Some(task) = local::with(|local| local.ready.borrow_mut().pop_front()).flatten() else { break };
+            self.enqueue(&task);
+        }
+        for _ in 0..MESSAGES_PER_INTAKE {
+            if self.live >= self.limits.tasks_max {
+                break;
+            }
+            let Some(message) = self.core.receive() else { break };
+            self.take_message(message);
+        }
+        self.take_spawned();
+        if self.core.take_sweep() {
+            self.drop_cancelled();
+        }
+        self.core.counters.ready.set(self.token.ready() as u64);
+    }
+
+    fn take_message(&mut self, Message { group, build }: Message) {
+        let future = build();
+        match group {
+            None => self.start(future, OWN_GROUP),
+            Some(group) if group.is_cancelled() => drop_guarded(&self.core, future),
+            Some(group) => {
+                let number = self.number_of(group);
+                self.start(future, number);
+            }
+        }
+    }
+
+    /// Starts what was spawned on this thread. It is called before the spawning task's group can leave.
+    fn take_spawned(&mut self) {
+        let spawned = local::with(|local| std::mem::take(&mut *local.spawned.borrow_mut())).unwrap_or_default();
+        for (future, group) in spawned {
+            self.start(future, group.unwrap_or(OWN_GROUP));
+        }
+    }
+
+    fn enqueue(&mut self, state: &Arc<TaskState>) {
+        // The place may be another task's by now.
+        if let Some(Some(task)) = self.tasks.get(state.index as usize)
+            && Arc::ptr_eq(&task.state, state)
+        {
+            self.token.enqueue(task.group, state.index);
+        }
+    }
+
+    fn start(&mut self, future: LocalFuture, group: u32) {
+        let Some(Some(owner)) = self.groups.get_mut(group as usize) else {
+            return drop_guarded(&self.core, future);
+        };
+        owner.tasks += 1;
+        if owner.state.is_cancelled() {
+            drop_guarded(&self.core, future);
+            return self.leave_group(group);
+        }
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.tasks.push(None);
+            self.tasks.len() as u32 - 1
+        });
+        let state = TaskState::new(index, self.core.clone());
+        let waker = Waker::from(state.clone());
+        self.tasks[index as usize] = Some(Task { future, state, waker, group });
+        self.live += 1;
+        self.core.counters.started.add(1);
+        self.token.enqueue(group, index);
+    }
+
+    /// The token's number of a group.
+    fn number_of(&mut self, state: Arc<GroupState>) -> u32 {
+        if let Some(&number) = self.group_of_id.get(&state.id) {
+            return number;
+        }
+        let number = self.token.add_group(state.weight);
+        if self.groups.len() <= number as usize {
+            self.groups.resize_with(number as usize + 1, || None);
+        }
+        self.group_of_id.insert(state.id, number);
+        self.groups[number as usize] = Some(Group { state, tasks: 0, busy_ns: 0 });
+        number
+    }
+
+    /// Polls a task once and gives the time at which that was over.
+    fn poll_task(&mut self, group: u32, index: u32, now: Instant) -> Instant {
+        let (Some(Some(task)), Some(Some(owner))) =
+            (self.tasks.get_mut(index as usize), self.groups.get_mut(group as usize))
+        else {
+            return now;
+        };
+        let counters = &self.core.counters;
+        counters.poll_task.set(u64::from(index));
+        counters.poll_group.set(owner.state.id);
+        counters.poll_since.set(self.core.clock(now));
+        enter_task(group, now + self.limits.slice);
+        task.state.begin_poll();
+        let mut cx = Context::from_waker(&task.waker);
+        let outcome = catch_unwind(AssertUnwindSafe(|| task.future.as_mut().poll(&mut cx)));
+        leave_task();
+        let end = Instant::now();
+        let nanos = u64::try_from((end - now).as_nanos()).unwrap_or(u64::MAX);
+        owner.busy_ns += nanos;
+        counters.poll_since.set(0);
+        counters.progress.add(1);
+        counters.polls.add(1);
+        counters.busy_ns.add(nanos);
+        if nanos > counters.longest_poll_ns.get() {
+            counters.longest_poll_ns.set(nanos);
+        }
+        self.token.charge(group, i64::try_from(self.meter.charge(nanos)).unwrap_or(i64::MAX));
+        match outcome {
+            Ok(Poll::Pending) => {}
+            Ok(Poll::Ready(())) => self.drop_task(index),
+            Err(panic) => {
+                counters.panicked.add(1);
+                let words = words_of(panic);
+                tracing::error!(executor = %self.core.name, group = owner.state.id, "a task panicked: {words}");
+                self.drop_task(index);
+            }
+        }
+        end
+    }
+
+    fn drop_task(&mut self, index: u32) {
+        let Some(task) = self.tasks.get_mut(index as usize).and_then(Option::take) else { return };
+        task.state.end();
+        self.free.push(index);
+        self.live -= 1;
+        enter_task(task.group, Instant::now());
+        drop_guarded(&self.core, task.future);
+        leave_task();
+        self.take_spawned();
+        self.leave_group(task.group);
+    }
+
+    /// A group has one task less.
+    fn leave_group(&mut self, number: u32) {
+        let Some(Some(group)) = self.groups.get_mut(number as usize) else { return };
+        group.tasks -= 1;
+        if group.tasks == 0 {
+            group.state.add_busy(group.busy_ns);
+            self.group_of_id.remove(&group.state.id);
+            self.groups[number as usize] = None;
+            self.token.remove_group(number);
+        }
+    }
+
+    fn drop_cancelled(&mut self) {
+        let groups = &self.groups;
+        let cancelled = |task: &Task| {
+            groups.get(task.group as usize).and_then(Option::as_ref).is_some_and(|group| group.state.is_cancelled())
+        };
+        let doomed: Vec<u32> = (0u32..)
+            .zip(&self.tasks)
+            .filter_map(|(index, task)| task.as_ref().is_some_and(cancelled).then_some(index))
+            .collect();
+        for index in doomed {
+            self.drop_task(index);
+        }
+    }
+
+    /// Whether the driver is ordered to end; if so nothing is left of its tasks.
+    fn has_to_end(&mut self) -> bool {
+        match self.core.ordered() {
+            Order::Run => return false,
+            Order::Drain if self.live > 0 => return false,
+            Order::Drain | Order::Stop => {}
+        }
+        self.core.close();
+        // What a dropped task spawns is dropped as well. A task that spawns another from its drop, and so on for ever,
+        // would keep this loop going: the rounds are counted.
+        for _ in 0..DROP_ROUNDS_MAX {
+            (0..self.tasks.len() as u32).for_each(|index| self.drop_task(index));
+            if self.live == 0 {
+                break;
+            }
+        }
+        self.core.counters.ready.set(0);
+        self.core.counters.tasks.set(self.live as u64);
+        self.tick = None;
+        true
+    }
+
+    /// Brings the groups' counters up to date.
+    fn publish_busy(&mut self) {
+        for group in self.groups.iter_mut().flatten().filter(|group| group.busy_ns > 0) {
+            group.state.add_busy(std::mem::take(&mut group.busy_ns));
+        }
+    }
+
+    /// Keeps a timer armed whatever happens, so that an executor that goes to sleep with work in its queue wakes up.
+    fn arm_tick(&mut self, now: Instant, cx: &mut Context<'_>) {
+        let period = if self.live > 0 { self.limits.tick_with_tasks } else { self.limits.tick };
+        if self.tick.is_none() || now >= self.tick_due || self.tick_due > now + period {
+            self.tick = Some(armed(period, cx));
+            self.tick_due = now + period;
+        }
+    }
+}
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        local::with(|local| local.driving.set(true));
+        let outcome = self.run(cx);
+        local::with(|local| local.driving.set(false));
+        outcome
+    }
+}
+
+/// A timer that is going to wake the driver. One that is over before it is polled would wake nobody.
+fn armed(mut duration: Duration, cx: &mut Context<'_>) -> Timer {
+    loop {
+        let mut timer = Timer::new(duration);
+        if Pin::new(&mut timer).poll(cx).is_pending() {
+            return timer;
+        }
+        duration *= 2;
+    }
+}
+
+fn enter_task(group: u32, slice_end: Instant) {
+    local::with(|local| {
+        local.slice_end.set(Some(slice_end));
+        local.group.set(Some(group));
+    });
+}
+
+fn leave_task() {
+    local::with(|local| {
+        local.slice_end.set(None);
+        local.group.set(None);
+    });
+}
+
+/// Drops a future whose destructor may panic.
+fn drop_guarded(core: &Core, future: LocalFuture) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(future))) {
+        core.counters.panicked.add(1);
+        let words = words_of(panic);
+        tracing::error!(executor = %core.name, "a task panicked while it was dropped: {words}");
+    }
+}
+
+/// What a panic said. The value that it threw may itself panic when it is dropped: it does not get out of here.
+pub(super) fn words_of(panic: Box<dyn Any + Send>) -> String {
+    let words = if let Some(text) = panic.downcast_ref::<&str>() {
+        (*text).to_owned()
+    } else if let Some(text) = panic.downcast_ref::<String>() {
+        text.clone()
+    } else {
+        "a value that is no text".to_owned()
+    };
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+        std::mem::forget(again);
+    }
+    words
+}

@@ -1,0 +1,3 @@
+//! Sockets of an executor. They speak the `AsyncRead` and `AsyncWrite` of futures-io.
+
+pub use glommio::net::{TcpListener, TcpStream};
