@@ -11,3 +11,4 @@ pub mod plugin;
 pub mod row;
 pub mod shard;
 pub mod task;
+pub mod transform;

@@ -1,0 +1,600 @@
+//! Typed expressions and how they are evaluated over a batch.
+//!
+//! Everything is decided when the query is bound: types, conversions, compiled patterns. Evaluation walks the tree
+//! once for each batch and works on whole columns. Where SQL promises that a part is evaluated for some rows only
+//! (the branches of `CASE`, the right side of `AND`), parts that can fail see just those rows.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, NullArray, StructArray, UInt32Array, new_null_array};
+use arrow::buffer::{BooleanBuffer, NullBuffer};
+use arrow::compute::{FilterBuilder, FilterPredicate, interleave, take};
+use arrow::datatypes::Int64Type;
+use arrow::error::ArrowError;
+use rustc_hash::FxHashSet;
+
+use super::arithmetic::{self, Op};
+use super::cast::{self, OnFailure};
+use super::clock::Now;
+use super::compare::{self, Comparison, Ground};
+use super::like::Like;
+use super::value::{Numbers, RowError, Texts, Value, boolean_rows, null_is_false};
+use crate::row::DataType;
+
+/// Columns of a batch and what else an expression may look at.
+#[derive(Clone, Copy)]
+pub(super) struct Frame<'a> {
+    pub columns: &'a [ArrayRef],
+    pub rows: usize,
+    /// The time that the batch takes for now.
+    pub now: &'a Now,
+}
+
+/// What a function is given: its arguments, evaluated.
+pub(super) struct Call<'a> {
+    pub args: &'a [Value],
+    pub rows: usize,
+    pub now: &'a Now,
+}
+
+/// A function bound to its argument types and constant arguments.
+pub(super) type Kernel = Arc<dyn Fn(&Call<'_>) -> Result<ArrayRef, RowError> + Send + Sync>;
+
+/// An expression with the type of its values.
+#[derive(Clone)]
+pub(super) struct Expr {
+    pub kind: Kind,
+    pub data_type: DataType,
+    /// Whether it can fail for some row. Such expressions are evaluated for the rows that need them and no other.
+    pub fallible: bool,
+    /// Whether it must be evaluated for each row anew (`RAND()`), or for each batch (`NOW()`).
+    pub volatile: bool,
+    /// How deep the tree is below and with this node.
+    pub depth: usize,
+}
+
+#[derive(Clone)]
+pub(super) enum Kind {
+    /// One row.
+    Literal(ArrayRef),
+    Column(usize),
+    /// A field of a row.
+    Field(Box<Expr>, usize),
+    /// The value of a key of a map; the key is one row of the map's key type.
+    MapKey(Box<Expr>, ArrayRef),
+    Arithmetic(Op, Box<Expr>, Box<Expr>),
+    Negate(Box<Expr>),
+    Compare(Comparison, Ground, Box<Expr>, Box<Expr>),
+    And(Vec<Expr>),
+    Or(Vec<Expr>),
+    Not(Box<Expr>),
+    /// `IS [NOT] NULL`
+    IsNull {
+        value: Box<Expr>,
+        negated: bool,
+    },
+    /// `IS [NOT] TRUE`, `IS [NOT] FALSE`
+    IsTruth {
+        value: Box<Expr>,
+        truth: bool,
+        negated: bool,
+    },
+    /// `[NOT] IN` of constant texts.
+    InTexts {
+        value: Box<Expr>,
+        list: Arc<FxHashSet<Box<str>>>,
+        negated: bool,
+    },
+    /// `[NOT] IN` of constant integers; the value is a bigint.
+    InIntegers {
+        value: Box<Expr>,
+        list: Arc<FxHashSet<i64>>,
+        negated: bool,
+    },
+    /// `[NOT] IN` of anything, on common ground.
+    In {
+        value: Box<Expr>,
+        ground: Ground,
+        list: Vec<Expr>,
+        negated: bool,
+    },
+    Like {
+        value: Box<Expr>,
+        pattern: Arc<Like>,
+        negated: bool,
+    },
+    /// `LIKE` with a pattern that is not constant.
+    LikeExpr {
+        value: Box<Expr>,
+        pattern: Box<Expr>,
+        escape: Option<char>,
+        negated: bool,
+    },
+    Case {
+        whens: Vec<(Expr, Expr)>,
+        otherwise: Option<Box<Expr>>,
+    },
+    Coalesce(Vec<Expr>),
+    Cast {
+        value: Box<Expr>,
+        on_failure: OnFailure,
+    },
+    /// To double by value, see [`cast::widen`].
+    Widen(Box<Expr>),
+    Call {
+        name: &'static str,
+        kernel: Kernel,
+        args: Vec<Expr>,
+        /// Whether each row asks for a value of its own although no argument differs.
+        per_row: bool,
+    },
+}
+
+impl Expr {
+    /// A node over `parts`.
+    pub(super) fn new(kind: Kind, data_type: DataType, fallible: bool) -> Self {
+        let mut expr = Self { kind, data_type, fallible, volatile: false, depth: 0 };
+        let mut depth = 0;
+        let (mut part_fallible, mut part_volatile) = (false, false);
+        expr.for_each_part(&mut |part| {
+            depth = depth.max(part.depth);
+            part_fallible |= part.fallible;
+            part_volatile |= part.volatile;
+        });
+        expr.depth = depth + 1;
+        expr.fallible |= part_fallible;
+        expr.volatile = part_volatile;
+        expr
+    }
+
+    /// One value, given as an array of one row.
+    pub(super) fn literal(array: ArrayRef, data_type: DataType) -> Self {
+        Self::new(Kind::Literal(array), data_type, false)
+    }
+
+    /// The literal null.
+    pub(super) fn null() -> Self {
+        Self::literal(Arc::new(NullArray::new(1)), DataType::Null)
+    }
+
+    /// Converts to a type, if it is another one. The caller has asked [`cast::is_possible`].
+    pub(super) fn cast_to(self, data_type: &DataType, on_failure: OnFailure) -> Self {
+        if self.data_type == *data_type {
+            return self;
+        }
+        let fallible = on_failure == OnFailure::Fail && cast::is_fallible(&self.data_type, data_type);
+        Self::new(Kind::Cast { value: Box::new(self), on_failure }, data_type.clone(), fallible)
+    }
+
+    /// The value, if it is a literal.
+    pub(super) fn as_literal(&self) -> Option<&ArrayRef> {
+        match &self.kind {
+            Kind::Literal(array) => Some(array),
+            _ => None,
+        }
+    }
+
+    /// The text, if it is a literal text that is not null.
+    pub(super) fn as_literal_text(&self) -> Option<&str> {
+        let array = self.as_literal()?;
+        (self.data_type == DataType::String && array.is_valid(0)).then(|| array.as_string::<i32>().value(0))
+    }
+
+    /// Calls `each` with the direct parts.
+    pub(super) fn for_each_part<'a>(&'a self, each: &mut dyn FnMut(&'a Expr)) {
+        match &self.kind {
+            Kind::Literal(_) | Kind::Column(_) => {}
+            Kind::Field(part, _) | Kind::MapKey(part, _) | Kind::Negate(part) | Kind::Not(part) | Kind::Widen(part) => {
+                each(part)
+            }
+            Kind::IsNull { value, .. }
+            | Kind::IsTruth { value, .. }
+            | Kind::InTexts { value, .. }
+            | Kind::InIntegers { value, .. }
+            | Kind::Like { value, .. }
+            | Kind::Cast { value, .. } => each(value),
+            Kind::Arithmetic(_, left, right) | Kind::Compare(_, _, left, right) => {
+                each(left);
+                each(right);
+            }
+            Kind::LikeExpr { value, pattern, .. } => {
+                each(value);
+                each(pattern);
+            }
+            Kind::In { value, list, .. } => {
+                each(value);
+                list.iter().for_each(each);
+            }
+            Kind::And(parts) | Kind::Or(parts) | Kind::Coalesce(parts) | Kind::Call { args: parts, .. } => {
+                parts.iter().for_each(each);
+            }
+            Kind::Case { whens, otherwise } => {
+                for (condition, result) in whens {
+                    each(condition);
+                    each(result);
+                }
+                if let Some(otherwise) = otherwise {
+                    each(otherwise);
+                }
+            }
+        }
+    }
+
+    /// Marks the columns that the expression reads.
+    pub(super) fn mark_columns(&self, used: &mut [bool]) {
+        if let Kind::Column(index) = self.kind {
+            used[index] = true;
+        }
+        self.for_each_part(&mut |part| part.mark_columns(used));
+    }
+
+    /// The values for the rows of a frame.
+    pub(super) fn evaluate(&self, frame: &Frame<'_>) -> Result<Value, RowError> {
+        let rows = frame.rows;
+        Ok(match &self.kind {
+            Kind::Literal(array) => Value::constant(array.clone()),
+            Kind::Column(index) => Value::column(frame.columns[*index].clone()),
+            Kind::Field(part, index) => part.evaluate(frame)?.map(|array| Ok(field_of(array.as_struct(), *index)))?,
+            Kind::MapKey(part, key) => part.evaluate(frame)?.map(|array| lookup(array, key))?,
+            Kind::Arithmetic(op, left, right) => {
+                let (left, right) = (left.evaluate(frame)?, right.evaluate(frame)?);
+                let constant = left.constant && right.constant;
+                let rows = if constant { 1 } else { rows };
+                Value { array: arithmetic::evaluate(*op, &left, &right, &self.data_type, rows)?, constant }
+            }
+            Kind::Negate(part) => {
+                let value = part.evaluate(frame)?;
+                Value { array: arithmetic::negate(&value)?, constant: value.constant }
+            }
+            Kind::Compare(comparison, ground, left, right) => {
+                let (left, right) = (left.evaluate(frame)?, right.evaluate(frame)?);
+                let constant = left.constant && right.constant;
+                let rows = if constant { 1 } else { rows };
+                let truths = compare::evaluate(*comparison, ground, &left, &right, rows)?;
+                Value { array: Arc::new(BooleanArray::new(truths, None)), constant }
+            }
+            Kind::And(parts) => booleans(all_of(parts, frame)?),
+            Kind::Or(parts) => booleans(any_of(parts, frame)?),
+            Kind::Not(part) => part.evaluate(frame)?.map(|array| {
+                let array = array.as_boolean();
+                Ok(Arc::new(BooleanArray::new(!array.values(), array.nulls().cloned())))
+            })?,
+            Kind::IsNull { value, negated } => value.evaluate(frame)?.map(|array| {
+                // A logical null of a null array counts too.
+                let nulls = array.logical_nulls();
+                let valid = nulls.map_or_else(|| BooleanBuffer::new_set(array.len()), NullBuffer::into_inner);
+                Ok(Arc::new(BooleanArray::new(if *negated { valid } else { !&valid }, None)))
+            })?,
+            Kind::IsTruth { value, truth, negated } => value.evaluate(frame)?.map(|array| {
+                let array = array.as_boolean();
+                let truths = if *truth {
+                    null_is_false(array)
+                } else {
+                    null_is_false(&BooleanArray::new(!array.values(), array.nulls().cloned()))
+                };
+                Ok(Arc::new(BooleanArray::new(if *negated { !&truths } else { truths }, None)))
+            })?,
+            Kind::InTexts { value, list, negated } => {
+                let value = value.evaluate(frame)?;
+                let rows = if value.constant { 1 } else { rows };
+                let texts = Texts::of(&value);
+                let found = BooleanBuffer::collect_bool(rows, |row| {
+                    texts.get(row).is_some_and(|text| list.contains(text) != *negated)
+                });
+                Value { array: Arc::new(BooleanArray::new(found, None)), constant: value.constant }
+            }
+            Kind::InIntegers { value, list, negated } => {
+                let value = value.evaluate(frame)?;
+                let rows = if value.constant { 1 } else { rows };
+                let numbers = Numbers::<Int64Type>::of(&value);
+                let found = BooleanBuffer::collect_bool(rows, |row| {
+                    numbers.get(row).is_some_and(|number| list.contains(&number) != *negated)
+                });
+                Value { array: Arc::new(BooleanArray::new(found, None)), constant: value.constant }
+            }
+            Kind::In { value, ground, list, negated } => {
+                let value = value.evaluate(frame)?;
+                let mut found = BooleanBuffer::new_unset(rows);
+                for item in list {
+                    let item = item.evaluate(frame)?;
+                    let equal = if value.constant && item.constant {
+                        let one = compare::evaluate(Comparison::Equal, ground, &value, &item, 1)?;
+                        BooleanBuffer::collect_bool(rows, |_| one.value(0))
+                    } else {
+                        compare::evaluate(Comparison::Equal, ground, &value, &item, rows)?
+                    };
+                    found = &found | &equal;
+                }
+                if *negated {
+                    found = BooleanBuffer::collect_bool(rows, |row| !found.value(row) && !value.is_null(row));
+                }
+                booleans(found)
+            }
+            Kind::Like { value, pattern, negated } => {
+                let value = value.evaluate(frame)?;
+                let rows = if value.constant { 1 } else { rows };
+                let found = pattern.evaluate(Texts::of(&value), *negated, rows);
+                Value { array: Arc::new(BooleanArray::new(found, None)), constant: value.constant }
+            }
+            Kind::LikeExpr { value, pattern, escape, negated } => {
+                let (value, pattern) = (value.evaluate(frame)?, pattern.evaluate(frame)?);
+                Value::column(like_expr(&value, &pattern, *escape, *negated, rows)?)
+            }
+            Kind::Case { whens, otherwise } => self.evaluate_case(whens, otherwise.as_deref(), frame)?,
+            Kind::Coalesce(parts) => self.evaluate_coalesce(parts, frame)?,
+            Kind::Cast { value: part, on_failure } => {
+                let value = part.evaluate(frame)?;
+                let array = cast::evaluate(&value, &part.data_type, &self.data_type, *on_failure)?;
+                Value { array, constant: value.constant }
+            }
+            Kind::Widen(part) => {
+                let value = part.evaluate(frame)?;
+                Value { array: cast::widen(&value, &part.data_type)?, constant: value.constant }
+            }
+            Kind::Call { kernel, args, per_row, .. } => {
+                let args = args.iter().map(|arg| arg.evaluate(frame)).collect::<Result<Vec<_>, _>>()?;
+                let constant = !per_row && args.iter().all(|arg| arg.constant);
+                let rows = if constant { 1 } else { rows };
+                Value { array: kernel(&Call { args: &args, rows, now: frame.now })?, constant }
+            }
+        })
+    }
+
+    /// The values for the rows that `mask` selects, in their order.
+    fn evaluate_masked(&self, frame: &Frame<'_>, mask: &BooleanBuffer) -> Result<Value, RowError> {
+        let selected = mask.count_set_bits();
+        if selected == frame.rows {
+            return self.evaluate(frame);
+        }
+        let mut used = vec![false; frame.columns.len()];
+        self.mark_columns(&mut used);
+        let predicate = BooleanArray::new(mask.clone(), None);
+        let filter = FilterBuilder::new(&predicate).optimize().build();
+        let columns =
+            filter_used(frame.columns, &used, &filter, selected).map_err(|error| RowError::from_kernel(&error))?;
+        self.evaluate(&Frame { columns: &columns, rows: selected, now: frame.now }).map_err(|mut error| {
+            error.row = mask.set_indices().nth(error.row).unwrap_or(error.row);
+            error
+        })
+    }
+
+    /// The rows, among those of `mask`, for which the expression is true.
+    fn truths_within(&self, frame: &Frame<'_>, mask: &BooleanBuffer) -> Result<BooleanBuffer, RowError> {
+        let selected = mask.count_set_bits();
+        if !self.fallible || selected == frame.rows {
+            let truths = self.evaluate(frame)?.truths(frame.rows);
+            return Ok(&truths & mask);
+        }
+        let truths = self.evaluate_masked(frame, mask)?.truths(selected);
+        let mut out = vec![false; frame.rows];
+        for (place, row) in mask.set_indices().enumerate() {
+            out[row] = truths.value(place);
+        }
+        Ok(BooleanBuffer::from(out))
+    }
+
+    fn evaluate_case(
+        &self,
+        whens: &[(Expr, Expr)],
+        otherwise: Option<&Expr>,
+        frame: &Frame<'_>,
+    ) -> Result<Value, RowError> {
+        let mut choice = Choice::new(&self.data_type, frame.rows);
+        for (condition, result) in whens {
+            if choice.is_settled() {
+                break;
+            }
+            let mask = condition.truths_within(frame, &choice.open)?;
+            choice.take(result, &mask, frame)?;
+        }
+        if let Some(otherwise) = otherwise {
+            let mask = choice.open.clone();
+            choice.take(otherwise, &mask, frame)?;
+        }
+        choice.finish()
+    }
+
+    fn evaluate_coalesce(&self, parts: &[Expr], frame: &Frame<'_>) -> Result<Value, RowError> {
+        let mut choice = Choice::new(&self.data_type, frame.rows);
+        for part in parts {
+            if choice.is_settled() {
+                break;
+            }
+            choice.take_valid(part, frame)?;
+        }
+        choice.finish()
+    }
+}
+
+/// Filters the columns that are used; the others become placeholders.
+pub(super) fn filter_used(
+    columns: &[ArrayRef],
+    used: &[bool],
+    filter: &FilterPredicate,
+    rows: usize,
+) -> Result<Vec<ArrayRef>, ArrowError> {
+    let unused: ArrayRef = Arc::new(NullArray::new(rows));
+    let filtered =
+        columns.iter().zip(used).map(|(column, used)| if *used { filter.filter(column) } else { Ok(unused.clone()) });
+    filtered.collect()
+}
+
+impl fmt::Debug for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match &self.kind {
+            Kind::Literal(_) => "literal",
+            Kind::Column(_) => "column",
+            Kind::Call { name, .. } => name,
+            _ => "expression",
+        };
+        write!(f, "{name}: {}", self.data_type)
+    }
+}
+
+impl Value {
+    /// The values that come of these, one by one.
+    fn map(self, change: impl FnOnce(&ArrayRef) -> Result<ArrayRef, RowError>) -> Result<Self, RowError> {
+        Ok(Self { array: change(&self.array)?, constant: self.constant })
+    }
+}
+
+fn booleans(truths: BooleanBuffer) -> Value {
+    Value::column(Arc::new(BooleanArray::new(truths, None)))
+}
+
+fn all_of(parts: &[Expr], frame: &Frame<'_>) -> Result<BooleanBuffer, RowError> {
+    let mut truths = BooleanBuffer::new_set(frame.rows);
+    for part in parts {
+        if truths.count_set_bits() == 0 {
+            break;
+        }
+        truths = part.truths_within(frame, &truths)?;
+    }
+    Ok(truths)
+}
+
+fn any_of(parts: &[Expr], frame: &Frame<'_>) -> Result<BooleanBuffer, RowError> {
+    let mut open = BooleanBuffer::new_set(frame.rows);
+    for part in parts {
+        if open.count_set_bits() == 0 {
+            break;
+        }
+        let truths = part.truths_within(frame, &open)?;
+        open = &open & &!&truths;
+    }
+    Ok(!&open)
+}
+
+/// Puts a column together from expressions that each give some of its rows.
+struct Choice<'a> {
+    data_type: &'a DataType,
+    rows: usize,
+    /// Rows that have no value yet.
+    open: BooleanBuffer,
+    arrays: Vec<ArrayRef>,
+    /// For each row: which array, and which of its rows. Array 0 is one null.
+    places: Vec<(usize, usize)>,
+}
+
+impl<'a> Choice<'a> {
+    fn new(data_type: &'a DataType, rows: usize) -> Self {
+        Self {
+            data_type,
+            rows,
+            open: BooleanBuffer::new_set(rows),
+            arrays: vec![new_null_array(&data_type.arrow(), 1)],
+            places: vec![(0, 0); rows],
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        self.open.count_set_bits() == 0
+    }
+
+    /// Takes the rows of `mask` from an expression.
+    fn take(&mut self, expr: &Expr, mask: &BooleanBuffer, frame: &Frame<'_>) -> Result<(), RowError> {
+        if mask.count_set_bits() == 0 {
+            return Ok(());
+        }
+        let array = self.arrays.len();
+        // What costs nothing is not filtered first.
+        let whole = matches!(expr.kind, Kind::Literal(_) | Kind::Column(_));
+        let value = if whole { expr.evaluate(frame)? } else { expr.evaluate_masked(frame, mask)? };
+        for (place, row) in mask.set_indices().enumerate() {
+            self.places[row] = (array, value.index(if whole { row } else { place }));
+        }
+        self.arrays.push(value.array);
+        self.open = &self.open & &!mask;
+        Ok(())
+    }
+
+    /// Takes the open rows for which an expression is not null.
+    fn take_valid(&mut self, expr: &Expr, frame: &Frame<'_>) -> Result<(), RowError> {
+        let open = self.open.clone();
+        let value = expr.evaluate_masked(frame, &open)?;
+        let array = self.arrays.len();
+        let mut still_open = vec![false; self.rows];
+        for (place, row) in open.set_indices().enumerate() {
+            if value.is_null(place) {
+                still_open[row] = true;
+            } else {
+                self.places[row] = (array, value.index(place));
+            }
+        }
+        self.arrays.push(value.array);
+        self.open = BooleanBuffer::from(still_open);
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Value, RowError> {
+        // One expression gave every row in order: no copy.
+        if let Some(&(array, _)) = self.places.first()
+            && array > 0
+            && self.arrays[array].len() == self.rows
+            && self.places.iter().enumerate().all(|(row, place)| *place == (array, row))
+        {
+            return Ok(Value::column(self.arrays[array].clone()));
+        }
+        debug_assert!(self.arrays.iter().all(|array| *array.data_type() == self.data_type.arrow()));
+        let arrays: Vec<&dyn Array> = self.arrays.iter().map(AsRef::as_ref).collect();
+        interleave(&arrays, &self.places).map(Value::column).map_err(|error| RowError::from_kernel(&error))
+    }
+}
+
+/// A field of rows; a row that is null has null fields.
+fn field_of(rows: &StructArray, index: usize) -> ArrayRef {
+    let field = rows.column(index);
+    match rows.nulls() {
+        None => field.clone(),
+        Some(nulls) if nulls.null_count() == 0 => field.clone(),
+        Some(nulls) => {
+            let nulls = NullBuffer::union(Some(nulls), field.logical_nulls().as_ref());
+            match field.to_data().into_builder().nulls(nulls).build() {
+                Ok(data) => arrow::array::make_array(data),
+                // Null arrays take no null buffer and need none.
+                Err(_) => field.clone(),
+            }
+        }
+    }
+}
+
+/// The values of one key of each map, null where a map lacks it.
+fn lookup(maps: &ArrayRef, key: &ArrayRef) -> Result<ArrayRef, RowError> {
+    let maps = maps.as_map();
+    let wanted = arrow::array::Scalar::new(key.clone());
+    let equal =
+        arrow::compute::kernels::cmp::eq(maps.keys(), &wanted).map_err(|error| RowError::from_kernel(&error))?;
+    let found = null_is_false(&equal);
+    let offsets = maps.value_offsets();
+    let places: UInt32Array = (0..maps.len())
+        .map(|row| {
+            let (from, to) = (offsets[row] as usize, offsets[row + 1] as usize);
+            // Of a key that is there twice the last value counts.
+            (maps.is_valid(row)).then(|| (from..to).rev().find(|entry| found.value(*entry))).flatten()
+        })
+        .map(|place| place.map(|place| place as u32))
+        .collect();
+    take(maps.values(), &places, None).map_err(|error| RowError::from_kernel(&error))
+}
+
+/// `LIKE` with a pattern for each row; a pattern is compiled when it differs from the row before.
+fn like_expr(
+    value: &Value,
+    pattern: &Value,
+    escape: Option<char>,
+    negated: bool,
+    rows: usize,
+) -> Result<ArrayRef, RowError> {
+    let (texts, patterns) = (Texts::of(value), Texts::of(pattern));
+    let mut last: Option<(&str, Like)> = None;
+    boolean_rows(rows, |row| {
+        let (Some(text), Some(pattern)) = (texts.get(row), patterns.get(row)) else {
+            return Ok(Some(false));
+        };
+        if last.as_ref().is_none_or(|(compiled, _)| *compiled != pattern) {
+            last = Some((pattern, Like::compile(pattern, escape)?));
+        }
+        Ok(last.as_ref().map(|(_, like)| like.matches(text) != negated))
+    })
+}
