@@ -5,8 +5,11 @@
 
 pub mod config;
 pub mod file;
+pub mod flow;
+pub mod job;
 pub mod metrics;
 pub mod net;
+pub mod plan;
 pub mod plugin;
 pub mod row;
 pub mod shard;

@@ -1,5 +1,11 @@
-//! Tasks: what they count and what they tell while they run.
+//! Tasks: a chain of vertices on one core; what they count and what they tell while they run.
 
+mod chain;
+mod control;
+mod measured;
 mod probe;
+mod run;
 
+pub(crate) use chain::{ChainTask, Sealed, SharedSplits, SplitLedger, TaskId, TaskOutcome, TaskReports, panic_text};
+pub use control::{Order, TaskControl};
 pub use probe::{Activity, TableStats, TaskProbe, TaskStats, VertexStats};

@@ -1,0 +1,170 @@
+//! A job as anybody may read it, from any core and without a lock.
+
+use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+
+use super::events::EventQueue;
+use super::{JobMetrics, JobState};
+use crate::plan::JobGraph;
+use crate::shard::{ShardId, Signal};
+use crate::task::TaskStats;
+
+/// A job, running or ended. Its coordinator alone changes it; any core reads it.
+#[derive(Debug)]
+pub struct JobEntry {
+    id: i64,
+    name: Arc<str>,
+    owner: ShardId,
+    created_ms: i64,
+    /// Order of submission within this process.
+    sequence: u64,
+    env_options: Vec<(String, String)>,
+    graph: Arc<JobGraph>,
+    start_with_savepoint: bool,
+    state: AtomicU8,
+    finished_ms: AtomicI64,
+    error: OnceLock<String>,
+    /// Counters of the tasks of each pipeline's newest attempt.
+    live: ArcSwap<Vec<Arc<TaskStats>>>,
+    last_metrics: OnceLock<JobMetrics>,
+    rendered: OnceLock<Bytes>,
+    ended: Signal,
+    pub(super) stop_requested: Signal,
+    pub(super) events: EventQueue,
+}
+
+/// What a [`JobEntry`] is made of.
+pub(super) struct NewJob {
+    pub id: i64,
+    pub name: Arc<str>,
+    pub owner: ShardId,
+    pub created_ms: i64,
+    pub sequence: u64,
+    pub env_options: Vec<(String, String)>,
+    pub graph: Arc<JobGraph>,
+    pub start_with_savepoint: bool,
+}
+
+impl JobEntry {
+    pub(super) fn new(job: NewJob) -> Self {
+        Self {
+            id: job.id,
+            name: job.name,
+            owner: job.owner,
+            created_ms: job.created_ms,
+            sequence: job.sequence,
+            env_options: job.env_options,
+            graph: job.graph,
+            start_with_savepoint: job.start_with_savepoint,
+            state: AtomicU8::new(JobState::Created as u8),
+            finished_ms: AtomicI64::new(0),
+            error: OnceLock::new(),
+            live: ArcSwap::from_pointee(Vec::new()),
+            last_metrics: OnceLock::new(),
+            rendered: OnceLock::new(),
+            ended: Signal::new(),
+            stop_requested: Signal::new(),
+            events: EventQueue::default(),
+        }
+    }
+
+    /// Id of the job.
+    pub fn id(&self) -> i64 {
+        self.id
+    }
+
+    /// Name of the job.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// The shard that owns it.
+    pub fn owner(&self) -> ShardId {
+        self.owner
+    }
+
+    /// Order of submission within this process.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// Its state now.
+    pub fn state(&self) -> JobState {
+        JobState::from_code(self.state.load(Ordering::Acquire))
+    }
+
+    /// When it was submitted, in milliseconds since 1970.
+    pub fn created_at(&self) -> i64 {
+        self.created_ms
+    }
+
+    /// When it reached its final state, in milliseconds since 1970.
+    pub fn finished_at(&self) -> Option<i64> {
+        self.state().is_final().then(|| self.finished_ms.load(Ordering::Acquire))
+    }
+
+    /// Why it failed.
+    pub fn error(&self) -> Option<&str> {
+        self.error.get().map(String::as_str)
+    }
+
+    /// The `env` block, flat and as text (contract A.5, `envOptions`).
+    pub fn env_options(&self) -> &[(String, String)] {
+        &self.env_options
+    }
+
+    /// Vertices and edges.
+    pub fn plan(&self) -> &Arc<JobGraph> {
+        &self.graph
+    }
+
+    /// Whether it was submitted to go on from a savepoint.
+    pub fn is_start_with_savepoint(&self) -> bool {
+        self.start_with_savepoint
+    }
+
+    /// What it has read and written so far, or at its end.
+    pub fn metrics(&self) -> JobMetrics {
+        match self.last_metrics.get() {
+            Some(metrics) => metrics.clone(),
+            None => JobMetrics::sum(&self.graph, self.live.load().iter()),
+        }
+    }
+
+    /// Counters of the tasks that run; empty before the first start and after the end.
+    pub fn tasks(&self) -> Arc<Vec<Arc<TaskStats>>> {
+        self.live.load_full()
+    }
+
+    /// A place where the HTTP layer keeps the part of the job's body that never changes.
+    pub fn rendered(&self) -> &OnceLock<Bytes> {
+        &self.rendered
+    }
+
+    /// Raised once the job is in its final state and everybody can see that.
+    pub fn ended(&self) -> &Signal {
+        &self.ended
+    }
+
+    pub(super) fn enter(&self, state: JobState) {
+        self.state.store(state as u8, Ordering::Release);
+    }
+
+    pub(super) fn publish_tasks(&self, tasks: Vec<Arc<TaskStats>>) {
+        self.live.store(Arc::new(tasks));
+    }
+
+    /// Puts the job into its final state; the directory raises [`JobEntry::ended`] once it has moved the job.
+    pub(super) fn finish(&self, state: JobState, error: Option<String>, finished_ms: i64) {
+        let _ = self.last_metrics.set(self.metrics());
+        self.live.store(Arc::new(Vec::new()));
+        if let Some(error) = error {
+            let _ = self.error.set(error);
+        }
+        self.finished_ms.store(finished_ms, Ordering::Release);
+        self.enter(state);
+    }
+}

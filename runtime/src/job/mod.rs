@@ -1,0 +1,27 @@
+//! Jobs: accepted, run, stopped, remembered.
+//!
+//! A job belongs to the shard that its id hashes to. A coordinator on that shard's front executor feeds a pure state
+//! machine ([`machine`]) with what happens and performs what the machine says. Everybody else reads the job's
+//! [`JobEntry`], from any core and without a lock.
+
+mod attempt;
+mod coordinator;
+mod directory;
+mod entry;
+mod events;
+mod id;
+mod machine;
+mod metrics;
+mod service;
+mod settings;
+mod state;
+
+pub use entry::JobEntry;
+pub use id::JobIds;
+pub use metrics::{JobMetrics, Totals};
+pub use service::{DEFAULT_JOB_NAME, JobCounts, JobService, StopError, SubmitError, SubmitRequest, Submitted};
+pub use settings::JobSettings;
+pub use state::JobState;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,354 @@
+//! The way in: submit, stop, look up.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Wake};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::coordinator::{Coordinator, now_ms};
+use super::directory::Directory;
+use super::entry::NewJob;
+use super::events::Payload;
+use super::machine::Event;
+use super::{JobEntry, JobIds, JobSettings, JobState};
+use crate::config::{Examined, JobConfig, Problem, Problems, ReadOptions, examine_job};
+use crate::plan::{Plan, PlanOptions, plan};
+use crate::plugin::{JobMode, Registry};
+use crate::shard::{self, BlockingError, MailboxFull, Shards};
+
+/// Name of a job that has none (contract A.4).
+pub const DEFAULT_JOB_NAME: &str = "SeaTunnel_Job";
+
+/// A job to be run.
+#[derive(Debug)]
+pub struct SubmitRequest {
+    /// The config.
+    pub config_text: Bytes,
+    /// Name of the config in messages: a file name, or `<request body>`.
+    pub source_name: String,
+    /// How to read it.
+    pub read: ReadOptions,
+    /// The id to use; a new one when not given.
+    pub job_id: Option<i64>,
+    /// The name to use instead of the config's.
+    pub job_name: Option<String>,
+    /// Whether to go on from the job's savepoint.
+    pub start_with_savepoint: bool,
+}
+
+/// An accepted job.
+#[derive(Clone, Debug)]
+pub struct Submitted {
+    /// Id of the job.
+    pub job_id: i64,
+    /// Its name.
+    pub job_name: Arc<str>,
+    /// Warnings about its config.
+    pub warnings: Problems,
+    /// The job.
+    pub job: Arc<JobEntry>,
+}
+
+/// Why a job was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// The config is wrong.
+    #[error("{}", config_errors(.0))]
+    Invalid(Problems),
+    /// The id belongs to a job that has ended (contract A.4).
+    #[error("The job id {0} has already been submitted and is not starting with a savepoint.")]
+    AlreadyUsed(i64),
+    /// Too many jobs run or wait.
+    #[error("{0} jobs are running or waiting, which is the limit (jobs_running_max); try again when some have ended")]
+    TooMany(usize),
+    /// The node has no room for the request now.
+    #[error("the node is too busy to take a job now: {0}; try again")]
+    Busy(String),
+    /// Not supported.
+    #[error("starting from a savepoint is not supported by this release")]
+    NoSavepoints,
+    /// The node is being stopped.
+    #[error("the node is being stopped and takes no jobs")]
+    Stopping,
+}
+
+/// All errors of a config as one text, each on a line of its own that begins with the words that clients of the
+/// original look for (contract A.4).
+fn config_errors(problems: &Problems) -> String {
+    let line = |problem: &Problem| {
+        let kind = ["source", "sink"].into_iter().find(|kind| problem.block.starts_with(kind));
+        // Of `source[0] FakeSource, rows[0]` the second word.
+        let name = problem.block.split([' ', ',']).nth(1).unwrap_or_default();
+        match (kind, &problem.option) {
+            (Some(kind), Some(_)) => {
+                format!("Unable to create a {kind} for identifier '{name}'. {}", problem.message_first())
+            }
+            _ => problem.message_first(),
+        }
+    };
+    problems.errors().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Why a job was not told to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StopError {
+    /// Not supported.
+    #[error("stopping with a savepoint is not supported by this release")]
+    NoSavepoints,
+}
+
+/// How many jobs there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JobCounts {
+    /// Not in a final state.
+    pub running: usize,
+    /// Ended and remembered.
+    pub remembered: usize,
+    /// Ended well since the node was started.
+    pub finished: u64,
+    /// Failed since the node was started.
+    pub failed: u64,
+    /// Stopped since the node was started.
+    pub canceled: u64,
+}
+
+/// All jobs of a node. Clones are the same service; it may be used from every core.
+#[derive(Clone)]
+pub struct JobService(Arc<Inner>);
+
+struct Inner {
+    shards: Shards,
+    registry: Arc<Registry>,
+    directory: Arc<Directory>,
+    settings: Arc<JobSettings>,
+    ids: JobIds,
+    stopping: shard::Signal,
+}
+
+impl JobService {
+    /// A service without jobs.
+    pub fn new(shards: Shards, registry: Arc<Registry>, settings: JobSettings) -> Self {
+        Self(Arc::new(Inner {
+            shards,
+            registry,
+            directory: Arc::new(Directory::default()),
+            settings: Arc::new(settings),
+            ids: JobIds::default(),
+            stopping: shard::Signal::new(),
+        }))
+    }
+
+    /// The plugins that jobs may use.
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.0.registry
+    }
+
+    /// Accepts a job: reads its config, plans it, and hands it to its owner. Call it on an executor. A job that is
+    /// accepted can be looked up on every core when this returns.
+    ///
+    /// An id that belongs to a running job is not an error: nothing is started (contract A.4).
+    ///
+    /// # Errors
+    /// When the config is wrong or the node cannot take the job.
+    pub async fn submit(&self, request: SubmitRequest) -> Result<Submitted, SubmitError> {
+        let inner = &self.0;
+        if inner.stopping.is_set() {
+            return Err(SubmitError::Stopping);
+        }
+        if request.start_with_savepoint {
+            return Err(SubmitError::NoSavepoints);
+        }
+        if let Some(job) = request.job_id.and_then(|id| self.job(id)) {
+            return already_known(job);
+        }
+        let running = inner.directory.running_len();
+        if running >= inner.settings.jobs_running_max {
+            return Err(SubmitError::TooMany(running));
+        }
+        let job_id = request.job_id.unwrap_or_else(|| inner.ids.next());
+        let registry = Arc::clone(&inner.registry);
+        // Planning lists files and reads their headers.
+        let planned = shard::run_blocking(move || read_and_plan(&request, job_id, &registry)).await;
+        let planned = planned.map_err(|error| match error {
+            BlockingError::Panicked(text) => SubmitError::Busy(format!("planning the job panicked: {text}")),
+            error => SubmitError::Busy(error.to_string()),
+        })??;
+        self.launch(job_id, planned)
+    }
+
+    fn launch(&self, job_id: i64, planned: Planned) -> Result<Submitted, SubmitError> {
+        let inner = &self.0;
+        let env = &planned.config.env;
+        let owner = inner.shards.owner(u64::try_from(job_id).unwrap_or(job_id.unsigned_abs()));
+        let job = Arc::new(JobEntry::new(NewJob {
+            id: job_id,
+            name: Arc::clone(&planned.name),
+            owner,
+            created_ms: now_ms(),
+            sequence: inner.directory.next_sequence(),
+            env_options: env.flat.clone(),
+            graph: Arc::clone(&planned.plan.graph),
+            start_with_savepoint: false,
+        }));
+        if let Err(known) = inner.directory.insert(Arc::clone(&job)) {
+            return already_known(known);
+        }
+        let interval = env.checkpoint_interval.or(match env.mode {
+            JobMode::Batch => None,
+            JobMode::Streaming => Some(inner.settings.checkpoint_interval),
+        });
+        let coordinator = Coordinator {
+            job: Arc::clone(&job),
+            plan: Arc::new(planned.plan),
+            shards: inner.shards.clone(),
+            directory: Arc::clone(&inner.directory),
+            settings: Arc::clone(&inner.settings),
+            restarts: env.retry_times,
+            retry_interval: env.retry_interval,
+            checkpoint_interval: interval,
+            checkpoint_timeout: env.checkpoint_timeout.unwrap_or(inner.settings.checkpoint_timeout),
+        };
+        let sent: Result<(), MailboxFull> = inner.shards.front(owner).spawn(move || coordinator.run());
+        if let Err(full) = sent {
+            inner.directory.remove(&job);
+            return Err(SubmitError::Busy(full.to_string()));
+        }
+        tracing::info!(job = job_id, name = %job.name(), shard = owner.0, "Init JobMaster for Job {}", job.name());
+        Ok(Submitted { job_id, job_name: planned.name, warnings: planned.warnings, job })
+    }
+
+    /// Tells a job to stop; false when there is no such job running. The job's state tells when it has stopped.
+    ///
+    /// # Errors
+    /// When it cannot be stopped that way.
+    pub fn stop(&self, job_id: i64, savepoint: bool) -> Result<bool, StopError> {
+        let Some(job) = self.job(job_id).filter(|job| !job.state().is_final()) else { return Ok(false) };
+        if savepoint {
+            return Err(StopError::NoSavepoints);
+        }
+        job.request_stop();
+        Ok(true)
+    }
+
+    /// The job of this id, running or ended.
+    pub fn job(&self, job_id: i64) -> Option<Arc<JobEntry>> {
+        self.0.directory.get(job_id)
+    }
+
+    /// Jobs that are not in a final state, in the order of their submission.
+    pub fn running(&self) -> Vec<Arc<JobEntry>> {
+        self.0.directory.running()
+    }
+
+    /// Ended jobs, of one state or all, in the order of their end.
+    pub fn finished(&self, state: Option<JobState>) -> Vec<Arc<JobEntry>> {
+        self.0.directory.finished(state)
+    }
+
+    /// A number that changes with every submission and every change of a job's state.
+    pub fn version(&self) -> u64 {
+        self.0.directory.version()
+    }
+
+    /// How many jobs there are.
+    pub fn counts(&self) -> JobCounts {
+        let directory = &self.0.directory;
+        JobCounts {
+            running: directory.running_len(),
+            remembered: directory.finished_len(),
+            finished: directory.ended_count(JobState::Finished),
+            failed: directory.ended_count(JobState::Failed),
+            canceled: directory.ended_count(JobState::Canceled),
+        }
+    }
+
+    /// Takes no more jobs, stops those that run, newest first, and waits for their end, at most for `timeout`. Gives
+    /// the number of jobs that did not end. Blocks: call it on a plain thread.
+    pub fn stop_all(&self, timeout: Duration) -> usize {
+        self.0.stopping.set();
+        let jobs = self.running();
+        jobs.iter().rev().for_each(|job| job.request_stop());
+        let deadline = Instant::now() + timeout;
+        jobs.iter().filter(|job| !job.wait_until(deadline)).count()
+    }
+}
+
+/// A job that is known already: running, its submission is a silent no-op; ended, it is refused (contract A.4).
+fn already_known(job: Arc<JobEntry>) -> Result<Submitted, SubmitError> {
+    if job.state().is_final() {
+        return Err(SubmitError::AlreadyUsed(job.id()));
+    }
+    let job_name = Arc::clone(job.name());
+    Ok(Submitted { job_id: job.id(), job_name, warnings: Problems::default(), job })
+}
+
+struct Planned {
+    name: Arc<str>,
+    config: JobConfig,
+    plan: Plan,
+    warnings: Problems,
+}
+
+/// Reads and plans a config; all problems of both steps are told together.
+fn read_and_plan(request: &SubmitRequest, job_id: i64, registry: &Registry) -> Result<Planned, SubmitError> {
+    let text = std::str::from_utf8(&request.config_text).map_err(|error| {
+        let message = format!("the config is not UTF-8 text: {error}");
+        SubmitError::Invalid(Problem::error(None, message).into())
+    })?;
+    let Examined { job: config, mut problems } = examine_job(text, &request.source_name, &request.read);
+    let given = request.job_name.as_deref().filter(|name| !name.is_empty());
+    let name: Arc<str> = Arc::from(given.or(config.env.job_name.as_deref()).unwrap_or(DEFAULT_JOB_NAME));
+    let options = PlanOptions {
+        job_id: u64::try_from(job_id).unwrap_or_default(),
+        job_name: Arc::clone(&name),
+        restored: request.start_with_savepoint,
+    };
+    match plan(&config, registry, &options) {
+        Ok((plan, more)) if !problems.has_errors() => {
+            problems.append(more);
+            for warning in problems.iter() {
+                tracing::info!(job = job_id, "{warning}");
+            }
+            Ok(Planned { name, config, plan, warnings: problems })
+        }
+        Ok((_, more)) | Err(more) => {
+            problems.append(more);
+            problems.sort_by_position();
+            Err(SubmitError::Invalid(problems))
+        }
+    }
+}
+
+impl JobEntry {
+    /// Asks the coordinator to stop the job, once.
+    fn request_stop(&self) {
+        if self.stop_requested.set() {
+            self.events.push(Event::StopRequested, Payload::Nothing);
+        }
+    }
+
+    /// Waits for the job's end; false when `deadline` comes first. Blocks: call it on a plain thread.
+    pub fn wait_until(&self, deadline: Instant) -> bool {
+        struct Unpark(std::thread::Thread);
+        impl Wake for Unpark {
+            fn wake(self: Arc<Self>) {
+                self.0.unpark();
+            }
+        }
+        let waker = Arc::new(Unpark(std::thread::current())).into();
+        let mut context = Context::from_waker(&waker);
+        let mut ended = pin!(self.ended().wait());
+        loop {
+            if ended.as_mut().poll(&mut context).is_ready() {
+                return true;
+            }
+            let now = Instant::now();
+            if now >= deadline {
+                return false;
+            }
+            std::thread::park_timeout(deadline - now);
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Bounds of the job side of a node.
+
+use std::time::Duration;
+
+/// Every bound with its default.
+#[derive(Clone, Debug)]
+pub struct JobSettings {
+    /// Jobs that may be running or waiting at once; further ones are refused. Default 10,000.
+    pub jobs_running_max: usize,
+    /// Ended jobs that are remembered. Default 10,000.
+    pub history_jobs_max: usize,
+    /// How long ended jobs are remembered. Default one day (contract B.8).
+    pub history_expire: Duration,
+    /// How long tasks that were told to stop may take before they are dropped where they stand. Default 10 s.
+    pub stop_timeout: Duration,
+    /// Bytes that a queue between two tasks may hold. Default [`crate::flow::QUEUE_BYTES_MAX`].
+    pub queue_bytes_max: usize,
+    /// Time between two checkpoints of a streaming job that does not say. Default 10 s.
+    pub checkpoint_interval: Duration,
+    /// How long a checkpoint of a job that does not say may take. Default 60 s.
+    pub checkpoint_timeout: Duration,
+}
+
+impl Default for JobSettings {
+    fn default() -> Self {
+        Self {
+            jobs_running_max: 10_000,
+            history_jobs_max: 10_000,
+            history_expire: Duration::from_secs(24 * 60 * 60),
+            stop_timeout: Duration::from_secs(10),
+            queue_bytes_max: crate::flow::QUEUE_BYTES_MAX,
+            checkpoint_interval: Duration::from_secs(10),
+            checkpoint_timeout: Duration::from_secs(60),
+        }
+    }
+}

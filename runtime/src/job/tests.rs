@@ -1,0 +1,579 @@
+//! Jobs run for real: shards, coordinator, tasks, with a source and a sink made for the purpose.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::{Duration, Instant};
+
+use arrow::array::{Int64Array, RecordBatch};
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_lite::future::block_on;
+
+use super::*;
+use crate::config::{OptionKind, OptionSpec, OptionTable, Options, Problems, ReadOptions};
+use crate::plugin::*;
+use crate::row::{Batch, Column, DataType, TableIndex, TablePath, TableSchema};
+use crate::shard::{CpuList, ShardId, Shards, ShardsConfig};
+
+/// Two shards on one CPU's worth of machine are enough, and one set serves all tests.
+static NODE: LazyLock<(Shards, JobService)> = LazyLock::new(|| {
+    let cpus: Option<CpuList> = None;
+    let shards = Shards::start(ShardsConfig { cpus, ..ShardsConfig::default() }).expect("shards");
+    let mut registry = Registry::default();
+    registry.add_source(Numbers);
+    registry.add_sink(Collect);
+    registry.add_transform(Even);
+    let settings =
+        JobSettings { stop_timeout: Duration::from_millis(500), history_jobs_max: 1000, ..JobSettings::default() };
+    let jobs = JobService::new(shards.clone(), Arc::new(registry), settings);
+    (shards, jobs)
+});
+
+/// What sinks have published, by the name of the test.
+static PUBLISHED: LazyLock<Mutex<BTreeMap<String, Vec<i64>>>> = LazyLock::new(Mutex::default);
+/// How often sources have failed on purpose, by the name of the test.
+static FAILED: LazyLock<Mutex<BTreeMap<String, usize>>> = LazyLock::new(Mutex::default);
+/// Pieces that committers dropped.
+static ABORTED: AtomicUsize = AtomicUsize::new(0);
+
+fn published(test: &str) -> Vec<i64> {
+    let mut rows = PUBLISHED.lock().expect("lock").get(test).cloned().unwrap_or_default();
+    rows.sort_unstable();
+    rows
+}
+
+/// Sends the numbers from 0 up to `rows`, in batches of ten, dealt out to splits in turn.
+struct Numbers;
+
+const NUMBERS: OptionTable = &[
+    OptionSpec::new("test", OptionKind::Text, "name of the test").required(),
+    OptionSpec::new("rows", OptionKind::COUNT, "numbers of each split").default("100"),
+    OptionSpec::new("splits", OptionKind::POSITIVE, "splits").default("1"),
+    OptionSpec::new("delay.ms", OptionKind::COUNT, "pause before each batch").default("0"),
+    OptionSpec::new("fail.at", OptionKind::INTEGER, "number before which it fails").default("-1"),
+    OptionSpec::new("fail.times", OptionKind::COUNT, "how often").default("1"),
+    OptionSpec::new("fail.how", OptionKind::OneOf(&["lost", "after-commit", "broken", "panic", "silent"]), "how")
+        .default("lost"),
+    OptionSpec::new("endless", OptionKind::Boolean, "waits behind its last number").default("false"),
+];
+
+#[derive(Clone)]
+struct NumbersPlan {
+    tables: Vec<Arc<TableSchema>>,
+    test: String,
+    rows: i64,
+    splits: usize,
+    delay: Duration,
+    fail_at: i64,
+    fail_times: usize,
+    fail_how: &'static str,
+    endless: bool,
+}
+
+impl Plugin for Numbers {
+    fn name(&self) -> &'static str {
+        "Numbers"
+    }
+    fn options(&self) -> OptionTable {
+        NUMBERS
+    }
+    fn summary(&self) -> &'static str {
+        "Numbers for tests."
+    }
+}
+
+impl SourceFactory for Numbers {
+    fn plan(&self, options: Options<'_>, context: &PlanContext, _: &mut Problems) -> Result<Arc<dyn Source>, Problems> {
+        let path = TablePath::bare(context.output.as_deref().unwrap_or("default"));
+        let table = TableSchema::new(path, vec![Column::new("n", DataType::BigInt)]);
+        Ok(Arc::new(NumbersPlan {
+            tables: vec![Arc::new(table)],
+            test: options.text("test").unwrap_or_default(),
+            rows: options.integer("rows").unwrap_or_default(),
+            splits: options.count("splits").unwrap_or(1),
+            delay: Duration::from_millis(options.count("delay.ms").unwrap_or_default() as u64),
+            fail_at: options.integer("fail.at").unwrap_or(-1),
+            fail_times: options.count("fail.times").unwrap_or_default(),
+            fail_how: options.word("fail.how").unwrap_or("lost"),
+            endless: options.boolean("endless").unwrap_or_default(),
+        }))
+    }
+}
+
+impl Source for NumbersPlan {
+    fn tables(&self) -> &[Arc<TableSchema>] {
+        &self.tables
+    }
+
+    fn enumerate(&self, readers: usize) -> Result<Box<dyn SplitEnumerator>, TaskError> {
+        let splits = (0..self.splits).map(|id| Split { id: id.to_string().into(), state: Bytes::from_static(b"0") });
+        Ok(Box::new(FixedSplits::new(readers, splits, |index, _| index)))
+    }
+
+    fn reader(&self, _: &TaskContext) -> Result<Box<dyn SourceReader>, TaskError> {
+        Ok(Box::new(NumbersReader { plan: self.clone(), splits: Vec::new() }))
+    }
+}
+
+struct NumbersReader {
+    plan: NumbersPlan,
+    /// Id and next number.
+    splits: Vec<(Arc<str>, i64)>,
+}
+
+#[async_trait(?Send)]
+impl SourceReader for NumbersReader {
+    fn add_splits(&mut self, splits: Vec<Split>) -> Result<(), TaskError> {
+        for split in splits {
+            let position = std::str::from_utf8(&split.state).ok().and_then(|text| text.parse().ok());
+            self.splits.push((split.id, position.ok_or_else(|| TaskError::permanent("no position"))?));
+        }
+        Ok(())
+    }
+
+    async fn next(&mut self) -> Result<Progress, TaskError> {
+        if !self.plan.delay.is_zero() {
+            crate::shard::sleep(self.plan.delay).await;
+        }
+        let rows = self.plan.rows;
+        let Some((id, next)) = self.splits.iter_mut().find(|(_, next)| *next < rows) else {
+            if self.plan.endless && !self.splits.is_empty() {
+                return Ok(Progress::Idle(Instant::now() + Duration::from_secs(3600)));
+            }
+            return Ok(Progress::NeedSplits);
+        };
+        let end = (*next + 10).min(rows);
+        if (*next..end).contains(&self.plan.fail_at) {
+            if self.plan.fail_how == "after-commit" && published(&self.plan.test).is_empty() {
+                return Ok(Progress::Idle(Instant::now() + Duration::from_millis(1)));
+            }
+            let fails = {
+                let mut failed = FAILED.lock().expect("lock");
+                let times = failed.entry(self.plan.test.clone()).or_default();
+                *times += 1;
+                *times <= self.plan.fail_times
+            };
+            if fails {
+                match self.plan.fail_how {
+                    "lost" | "after-commit" => return Err(TaskError::transient("the input is lost")),
+                    "broken" => return Err(TaskError::permanent("the row is broken")),
+                    "panic" => panic!("the reader panics"),
+                    _ => std::future::pending().await,
+                }
+            }
+        }
+        let split: i64 = id.parse().unwrap_or_default();
+        let column = Int64Array::from_iter_values((*next..end).map(|number| number + split * 1_000_000));
+        *next = end;
+        let rows = RecordBatch::try_new(self.plan.tables[0].arrow().clone(), vec![Arc::new(column)])?;
+        Ok(Progress::Rows(Batch::inserts(TableIndex(0), rows)))
+    }
+
+    fn snapshot(&mut self) -> Result<Vec<Split>, TaskError> {
+        let rows = self.plan.rows;
+        let endless = self.plan.endless;
+        let open = self.splits.iter().filter(|(_, next)| endless || *next < rows);
+        Ok(open.map(|(id, next)| Split { id: Arc::clone(id), state: next.to_string().into() }).collect())
+    }
+}
+
+/// Keeps even numbers.
+struct Even;
+
+impl Plugin for Even {
+    fn name(&self) -> &'static str {
+        "Even"
+    }
+    fn options(&self) -> OptionTable {
+        &[]
+    }
+    fn summary(&self) -> &'static str {
+        "Keeps even numbers."
+    }
+}
+
+impl TransformFactory for Even {
+    fn plan(
+        &self,
+        _: Options<'_>,
+        input: &Arc<TableSchema>,
+        _: &PlanContext,
+        _: &mut Problems,
+    ) -> Result<Arc<dyn TransformPlan>, Problems> {
+        Ok(Arc::new(EvenPlan(Arc::clone(input))))
+    }
+}
+
+struct EvenPlan(Arc<TableSchema>);
+
+impl TransformPlan for EvenPlan {
+    fn output(&self) -> &Arc<TableSchema> {
+        &self.0
+    }
+    fn transform(&self, _: &TaskContext) -> Result<Box<dyn Transform>, TaskError> {
+        Ok(Box::new(EvenWorker))
+    }
+}
+
+struct EvenWorker;
+
+impl Transform for EvenWorker {
+    fn apply(&mut self, batch: Batch) -> Result<Batch, TaskError> {
+        let numbers = numbers(&batch);
+        Ok(batch.filter(&numbers.iter().map(|number| Some(number % 2 == 0)).collect())?)
+    }
+}
+
+fn numbers(batch: &Batch) -> Vec<i64> {
+    let column = batch.rows.column(0).as_any().downcast_ref::<Int64Array>().expect("numbers");
+    column.values().to_vec()
+}
+
+/// Publishes numbers when they are committed.
+struct Collect;
+
+const COLLECT: OptionTable = &[
+    OptionSpec::new("test", OptionKind::Text, "name of the test").required(),
+    OptionSpec::new("refuse", OptionKind::Boolean, "refuses the job at its end").default("false"),
+    OptionSpec::new("deaf", OptionKind::Boolean, "never ends a write").default("false"),
+    OptionSpec::new("paced", OptionKind::Boolean, "lets a stop interrupt its writes").default("false"),
+];
+
+#[derive(Clone)]
+struct CollectPlan {
+    test: String,
+    refuse: bool,
+    deaf: bool,
+    paced: bool,
+}
+
+impl Plugin for Collect {
+    fn name(&self) -> &'static str {
+        "Collect"
+    }
+    fn options(&self) -> OptionTable {
+        COLLECT
+    }
+    fn summary(&self) -> &'static str {
+        "Collects numbers for tests."
+    }
+}
+
+impl SinkFactory for Collect {
+    fn plan(
+        &self,
+        options: Options<'_>,
+        _: &[Arc<TableSchema>],
+        _: &PlanContext,
+        _: &mut Problems,
+    ) -> Result<Arc<dyn Sink>, Problems> {
+        let test = options.text("test").unwrap_or_default();
+        let flag = |name| options.boolean(name).unwrap_or_default();
+        Ok(Arc::new(CollectPlan { test, refuse: flag("refuse"), deaf: flag("deaf"), paced: flag("paced") }))
+    }
+}
+
+#[async_trait(?Send)]
+impl Sink for CollectPlan {
+    fn writer(&self, _: &TaskContext) -> Result<Box<dyn SinkWriter>, TaskError> {
+        Ok(Box::new(CollectWriter { rows: Vec::new(), deaf: self.deaf, paced: self.paced }))
+    }
+    fn committer(&self) -> Option<Box<dyn SinkCommitter>> {
+        Some(Box::new(self.clone()))
+    }
+    fn finish(&self) -> Result<(), TaskError> {
+        if self.refuse { Err(TaskError::permanent("row num :1 fail rule: MIN_ROW")) } else { Ok(()) }
+    }
+}
+
+struct CollectWriter {
+    rows: Vec<i64>,
+    deaf: bool,
+    paced: bool,
+}
+
+#[async_trait(?Send)]
+impl SinkWriter for CollectWriter {
+    async fn write(&mut self, batch: Batch) -> Result<(), TaskError> {
+        self.rows.extend(numbers(&batch));
+        if self.deaf {
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    }
+    fn can_be_interrupted(&self) -> bool {
+        self.paced
+    }
+    async fn prepare(&mut self, _: u64) -> Result<Vec<Prepared>, TaskError> {
+        let rows = std::mem::take(&mut self.rows);
+        Ok(vec![Prepared(serde_json::to_vec(&rows).expect("numbers").into())])
+    }
+    async fn abort(&mut self) {
+        self.rows.clear();
+    }
+}
+
+#[async_trait(?Send)]
+impl SinkCommitter for CollectPlan {
+    async fn commit(&mut self, prepared: &[Prepared]) -> Result<(), TaskError> {
+        for piece in prepared {
+            let rows: Vec<i64> = serde_json::from_slice(&piece.0).expect("numbers");
+            PUBLISHED.lock().expect("lock").entry(self.test.clone()).or_default().extend(rows);
+        }
+        Ok(())
+    }
+    async fn abort(&mut self, prepared: &[Prepared]) {
+        ABORTED.fetch_add(prepared.len(), Ordering::Relaxed);
+    }
+}
+
+fn submit(config: &str) -> Result<Arc<JobEntry>, SubmitError> {
+    submit_as(config, None)
+}
+
+fn submit_as(config: &str, job_id: Option<i64>) -> Result<Arc<JobEntry>, SubmitError> {
+    let (shards, jobs) = &*NODE;
+    let request = SubmitRequest {
+        config_text: Bytes::copy_from_slice(config.as_bytes()),
+        source_name: "test.conf".into(),
+        read: ReadOptions::default(),
+        job_id,
+        job_name: None,
+        start_with_savepoint: false,
+    };
+    let jobs = jobs.clone();
+    let call = shards.front(ShardId(0)).call(move || async move { jobs.submit(request).await });
+    block_on(call).expect("an executor").map(|submitted| submitted.job)
+}
+
+fn ended(job: &JobEntry) -> JobState {
+    assert!(job.wait_until(Instant::now() + Duration::from_secs(30)), "the job ends: {:?}", job.state());
+    job.state()
+}
+
+/// One source, one sink.
+fn simple(test: &str, env: &str, source: &str) -> String {
+    format!(
+        "env {{ {env} }}\nsource {{ Numbers {{ test = {test}, {source} }} }}\nsink {{ Collect {{ test = {test} }} }}"
+    )
+}
+
+#[test]
+fn a_batch_job_finishes_with_every_row_published_once() {
+    let job = submit(&simple("finish", "parallelism = 4", "rows = 1000, splits = 7")).expect("accepted");
+    assert_eq!(ended(&job), JobState::Finished);
+    let expected: Vec<i64> = (0..7).flat_map(|split| (0..1000).map(move |number| number + split * 1_000_000)).collect();
+    assert_eq!(published("finish"), expected);
+    let metrics = job.metrics();
+    assert_eq!((metrics.source.rows, metrics.sink.rows), (7000, 7000));
+    assert_eq!(metrics.sink.bytes, 56_000, "a bigint is eight bytes");
+    assert!(metrics.source.rows_per_second > 0.0);
+    assert_eq!(metrics.sink_tables.keys().map(AsRef::as_ref).collect::<Vec<&str>>(), ["default"]);
+    assert!(job.finished_at().is_some_and(|finished| finished >= job.created_at()));
+    assert!(NODE.1.finished(Some(JobState::Finished)).iter().any(|known| known.id() == job.id()));
+    assert!(!NODE.1.running().iter().any(|known| known.id() == job.id()));
+}
+
+#[test]
+fn a_source_may_feed_several_sinks_through_transforms_that_meet_again() {
+    let config = "
+        env { parallelism = 2 }
+        source { Numbers { test = x, rows = 1000, splits = 4, plugin_output = all } }
+        transform {
+          Even { plugin_input = all, plugin_output = left }
+          Even { plugin_input = all, plugin_output = right }
+        }
+        sink {
+          Collect { test = fan-all, plugin_input = all }
+          Collect { test = fan-even, plugin_input = [left, right] }
+        }";
+    let job = submit(config).expect("accepted");
+    assert_eq!(ended(&job), JobState::Finished, "{:?}", job.error());
+    assert_eq!(published("fan-all").len(), 4000);
+    let evens = published("fan-even");
+    assert_eq!(evens.len(), 4000, "each even number comes through both transforms");
+    assert!(evens.chunks(2).all(|pair| pair[0] == pair[1] && pair[0] % 2 == 0));
+}
+
+#[test]
+fn two_sources_into_one_sink_run_as_two_pipelines() {
+    let config = "
+        env {}
+        source {
+          Numbers { test = a, rows = 10, plugin_output = a }
+          Numbers { test = b, rows = 20, plugin_output = b }
+        }
+        sink { Collect { test = two, plugin_input = [a, b] } }";
+    let job = submit(config).expect("accepted");
+    assert_eq!(ended(&job), JobState::Finished, "{:?}", job.error());
+    assert_eq!(published("two").len(), 30);
+    let names: Vec<&str> = job.plan().vertices.iter().map(|vertex| vertex.name.as_ref()).collect();
+    assert_eq!(
+        names,
+        [
+            "pipeline-1 [Source[0]-Numbers]",
+            "pipeline-1 [Sink[0]-Collect-MultiTableSink]",
+            "pipeline-2 [Source[1]-Numbers]",
+            "pipeline-2 [Sink[0]-Collect-MultiTableSink]",
+        ]
+    );
+}
+
+#[test]
+fn a_lost_input_is_read_again_and_nothing_is_published_twice() {
+    let env = "job.retry.interval.seconds = 0, parallelism = 2";
+    let job = submit(&simple("retry", env, "rows = 500, splits = 2, fail.at = 250, fail.times = 2")).expect("accepted");
+    assert_eq!(ended(&job), JobState::Finished, "{:?}", job.error());
+    assert_eq!(published("retry").len(), 1000);
+    assert_eq!(job.metrics().sink.rows, 1000, "the counters are those of the attempt that finished");
+}
+
+#[test]
+fn a_pipeline_restarts_from_its_last_checkpoint() {
+    let env = "job.retry.interval.seconds = 0, parallelism = 2, checkpoint.interval = 10";
+    let source = "rows = 300, splits = 3, fail.at = 295, fail.how = after-commit";
+    let job = submit(&simple("restore", env, source)).expect("accepted");
+    assert_eq!(ended(&job), JobState::Finished, "{:?}", job.error());
+    let expected: Vec<i64> = (0..3).flat_map(|split| (0..300).map(move |number| number + split * 1_000_000)).collect();
+    assert_eq!(published("restore"), expected, "no row is lost and none comes twice");
+    assert!(job.metrics().source.rows < 900, "what was committed is not read again: {}", job.metrics().source.rows);
+}
+
+#[test]
+fn retries_end() {
+    let env = "job.retry.interval.seconds = 0, job.retry.times = 2";
+    let job = submit(&simple("retries", env, "fail.at = 50, fail.times = 99")).expect("accepted");
+    assert_eq!(ended(&job), JobState::Failed);
+    assert_eq!(job.error(), Some("the input is lost"));
+    assert_eq!(FAILED.lock().expect("lock")["retries"], 3);
+    assert!(published("retries").is_empty(), "a failed job publishes nothing");
+}
+
+#[test]
+fn a_broken_row_ends_the_job_at_once() {
+    let job = submit(&simple("broken", "", "fail.at = 50, fail.times = 9, fail.how = broken")).expect("accepted");
+    assert_eq!(ended(&job), JobState::Failed);
+    assert_eq!(FAILED.lock().expect("lock")["broken"], 1);
+}
+
+#[test]
+fn a_task_that_panics_fails_its_job_and_nothing_else() {
+    let job = submit(&simple("panic", "", "fail.at = 50, fail.how = panic")).expect("accepted");
+    assert_eq!(ended(&job), JobState::Failed);
+    assert_eq!(job.error(), Some("the task panicked: the reader panics"));
+    assert_eq!(ended(&submit(&simple("after-panic", "", "")).expect("accepted")), JobState::Finished);
+}
+
+#[test]
+fn sinks_have_the_last_word() {
+    let config = "env {}\nsource { Numbers { test = word } }\nsink { Collect { test = word, refuse = true } }";
+    let job = submit(config).expect("accepted");
+    assert_eq!(ended(&job), JobState::Failed);
+    assert_eq!(job.error(), Some("row num :1 fail rule: MIN_ROW"));
+}
+
+#[test]
+fn a_stopped_job_is_canceled_within_100_ms_and_keeps_its_counters() {
+    let job = submit(&simple("stop", "job.mode = STREAMING", "rows = 100, endless = true")).expect("accepted");
+    while job.metrics().source.rows < 100 {
+        assert!(!job.wait_until(Instant::now() + Duration::from_millis(1)), "it does not end by itself");
+    }
+    assert_eq!(job.state(), JobState::Running);
+    let begin = Instant::now();
+    assert_eq!(NODE.1.stop(job.id(), false), Ok(true));
+    assert_eq!(ended(&job), JobState::Canceled);
+    assert!(begin.elapsed() < Duration::from_millis(100), "{:?}", begin.elapsed());
+    assert_eq!(job.metrics().source.rows, 100);
+    assert_eq!(NODE.1.stop(job.id(), false), Ok(false), "it is over");
+}
+
+#[test]
+fn a_task_that_waits_for_input_hears_a_stop() {
+    let job = submit(&simple("silent", "", "fail.at = 50, fail.how = silent")).expect("accepted");
+    while job.metrics().source.rows < 50 {
+        assert!(!job.wait_until(Instant::now() + Duration::from_millis(1)));
+    }
+    assert_eq!(NODE.1.stop(job.id(), false), Ok(true));
+    assert_eq!(ended(&job), JobState::Canceled);
+}
+
+#[test]
+fn a_task_that_is_deaf_to_its_stop_is_dropped_after_the_stop_timeout() {
+    // A write is not given up for an order; this one never ends.
+    let config = "env {}\nsource { Numbers { test = deaf } }\nsink { Collect { test = deaf, deaf = true } }";
+    let job = submit(config).expect("accepted");
+    while job.metrics().source.rows == 0 {
+        assert!(!job.wait_until(Instant::now() + Duration::from_millis(1)));
+    }
+    let begin = Instant::now();
+    assert_eq!(NODE.1.stop(job.id(), false), Ok(true));
+    assert_eq!(ended(&job), JobState::Canceled);
+    assert!(begin.elapsed() >= Duration::from_millis(500), "it gets its time: {:?}", begin.elapsed());
+}
+
+#[test]
+fn a_writer_that_paces_itself_does_not_hold_up_a_stop() {
+    let config =
+        "env {}\nsource { Numbers { test = paced } }\nsink { Collect { test = paced, deaf = true, paced = true } }";
+    let job = submit(config).expect("accepted");
+    while job.metrics().source.rows == 0 {
+        assert!(!job.wait_until(Instant::now() + Duration::from_millis(1)));
+    }
+    let begin = Instant::now();
+    assert_eq!(NODE.1.stop(job.id(), false), Ok(true));
+    assert_eq!(ended(&job), JobState::Canceled);
+    assert!(begin.elapsed() < Duration::from_millis(500), "before the stop timeout: {:?}", begin.elapsed());
+}
+
+#[test]
+fn an_id_is_used_once_and_a_running_one_is_left_alone() {
+    let config = simple("id", "job.mode = STREAMING", "endless = true");
+    let job = submit_as(&config, Some(4711)).expect("accepted");
+    let again = submit_as(&config, Some(4711)).expect("a silent no-op");
+    assert!(Arc::ptr_eq(&job, &again));
+    assert_eq!(NODE.1.stop(4711, false), Ok(true));
+    assert_eq!(ended(&job), JobState::Canceled);
+    let refused = submit_as(&config, Some(4711)).expect_err("the id is used");
+    assert_eq!(refused.to_string(), "The job id 4711 has already been submitted and is not starting with a savepoint.");
+}
+
+#[test]
+fn a_wrong_config_is_refused_with_every_problem_and_leaves_nothing() {
+    let config = "
+        env {}
+        source { Nombers { } }
+        transform { Even { plugin_input = a, plugin_output = b } }
+        sink { Collect { tset = x } }";
+    let before = NODE.1.job(99).is_some();
+    let SubmitError::Invalid(problems) = submit_as(config, Some(99)).expect_err("refused") else { panic!("problems") };
+    let text = problems.to_string();
+    assert!(text.contains(
+        "Plugin PluginIdentifier{engineType='seatunnel', pluginType='source', pluginName='Nombers'} not found."
+    ));
+    assert!(text.contains("did you mean 'Numbers'?"), "{text}");
+    assert!(text.contains("option 'test'"), "{text}");
+    assert_eq!((before, NODE.1.job(99).is_some()), (false, false));
+}
+
+#[test]
+fn blocks_that_cannot_be_wired_are_told_as_clients_know_it() {
+    let config = "
+        env {}
+        source {
+          Numbers { test = a, plugin_output = a }
+          Numbers { test = b, plugin_output = a }
+          Numbers { test = c }
+        }
+        sink { Collect { test = a, plugin_input = d } }";
+    let SubmitError::Invalid(problems) = submit(config).expect_err("refused") else { panic!("problems") };
+    let text = problems.to_string();
+    for expected in [
+        "The value of the 'result_table_name' option of the (Numbers and Numbers) plugins is both 'a', and they must be different.",
+        "The source(Numbers) is not configured with 'result_table_name' option",
+        "The 'source_table_name' option configured in [Collect] is incorrect, and the source/transform[d] is not found.",
+        "The 'source_table_name' option configured is incorrect, this table(a) belonging to source/transform(Numbers) is not used.",
+    ] {
+        assert!(text.contains(expected), "{text}");
+    }
+}

@@ -1,0 +1,85 @@
+//! How a coordinator steers a task: a stop flag and a barrier number, looked at between batches.
+
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::Poll;
+
+use atomic_waker::AtomicWaker;
+
+/// Shared by a task and its coordinator. No message is needed to stop a task: it looks here between batches and
+/// while it waits.
+#[derive(Debug, Default)]
+pub struct TaskControl {
+    stop: AtomicBool,
+    barrier: AtomicU64,
+    waker: AtomicWaker,
+}
+
+/// What a task is told to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Drop everything and end.
+    Stop,
+    /// Begin this checkpoint.
+    Barrier(u64),
+}
+
+impl TaskControl {
+    /// Tells the task to end.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    /// Whether the task was told to end.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    /// Tells a source task to begin a checkpoint. Checkpoints are numbered upwards from 1.
+    pub fn begin_checkpoint(&self, checkpoint: u64) {
+        self.barrier.fetch_max(checkpoint, Ordering::AcqRel);
+        self.waker.wake();
+    }
+
+    /// What the task has to do now, if it has `done` the checkpoints up to that number.
+    pub fn order(&self, done: u64) -> Option<Order> {
+        if self.is_stopped() {
+            return Some(Order::Stop);
+        }
+        let barrier = self.barrier.load(Ordering::Acquire);
+        (barrier > done).then_some(Order::Barrier(barrier))
+    }
+
+    /// Waits until there is an order. Only the task itself may wait.
+    pub async fn ordered(&self, done: u64) -> Order {
+        poll_fn(|context| {
+            if let Some(order) = self.order(done) {
+                return Poll::Ready(order);
+            }
+            self.waker.register(context.waker());
+            self.order(done).map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_lite::future::block_on;
+
+    use super::*;
+
+    #[test]
+    fn a_stop_comes_before_a_barrier_and_wakes_the_waiting_task() {
+        let control = std::sync::Arc::new(TaskControl::default());
+        let other = std::sync::Arc::clone(&control);
+        let waiting = std::thread::spawn(move || block_on(other.ordered(3)));
+        control.begin_checkpoint(3);
+        control.begin_checkpoint(4);
+        let first = waiting.join().expect("task");
+        assert_eq!(first, Order::Barrier(4));
+        control.stop();
+        assert_eq!(control.order(0), Some(Order::Stop));
+    }
+}
