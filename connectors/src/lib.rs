@@ -1,1 +1,21 @@
-//! placeholder
+//! Egret's sources and sinks, one folder each, which share nothing but the traits that they implement.
+
+pub mod assert;
+pub mod blackhole;
+pub mod console;
+pub mod fake;
+pub mod local_file;
+#[cfg(test)]
+mod testing;
+
+use egret_runtime::plugin::Registry;
+
+/// Adds every source and sink of this crate.
+pub fn register(registry: &mut Registry) {
+    registry.add_source(fake::FakeSource);
+    registry.add_source(local_file::LocalFileSource);
+    registry.add_sink(assert::Assert);
+    registry.add_sink(blackhole::Blackhole);
+    registry.add_sink(console::Console);
+    registry.add_sink(local_file::LocalFileSink);
+}

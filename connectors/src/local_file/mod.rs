@@ -1,0 +1,24 @@
+//! LocalFile: files of this machine as a source and as a sink (contract D.4).
+//!
+//! Reading is split by format: a [`read::FileReader`] turns a file into batches, asking [`egret_runtime::file`] for
+//! bytes. Writing likewise: a [`write::Encoder`] turns batches into bytes, and the writer deals with files, parts and
+//! transactions. A further format is one of each, and a line where they are made.
+
+mod commit;
+mod listing;
+mod names;
+mod options;
+mod patterns;
+mod read;
+mod reader;
+mod sink;
+mod source;
+mod target;
+mod write;
+mod writer;
+
+pub use sink::LocalFileSink;
+pub use source::LocalFileSource;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,388 @@
+//! The options of LocalFile (contract D.4), those of formats still to come among them: these are refused by name, so
+//! that no job runs otherwise than its config says.
+
+use egret_runtime::config::{OptionKind, OptionSpec, OptionTable, Options, Problem, Problems};
+use egret_runtime::plugin::PlanContext;
+
+use super::patterns::{DATE_FORMATS, DatePattern, DateTimePattern, Patterns, TIME_FORMATS, TimePattern};
+
+const FORMATS: &[&str] = &["text", "txt", "csv", "json", "parquet", "orc", "excel", "xlsx", "xml", "binary"];
+const CODECS: &[&str] = &["none", "lzo", "snappy", "lz4", "zlib", "gzip", "brotli", "zstd"];
+const ARCHIVES: &[&str] = &["none", "zip", "tar", "tar_gz"];
+
+const FORMAT: OptionSpec =
+    OptionSpec::new("file_format_type", OptionKind::OneOf(FORMATS), "Format of the files.").example("csv");
+const COMPRESS: OptionSpec = OptionSpec::new(
+    "compress_codec",
+    OptionKind::OneOf(CODECS),
+    "Compression. Of parquet files that are read it is known from the files.",
+)
+.default("none")
+.example("zstd");
+const ENCODING: OptionSpec =
+    OptionSpec::new("encoding", OptionKind::Text, "Encoding of text, csv and json files.").default("UTF-8");
+const DATE: OptionSpec = OptionSpec::new(
+    "date_format",
+    OptionKind::Text,
+    "Pattern of dates: yyyy-MM-dd, yyyy.MM.dd or yyyy/MM/dd. Reading without it takes any of them.",
+)
+.example("yyyy/MM/dd");
+const DATETIME: OptionSpec = OptionSpec::new(
+    "datetime_format",
+    OptionKind::Text,
+    "Pattern of timestamps: a date pattern, a blank or 'T', and a time pattern; or yyyyMMddHHmmss.",
+)
+.example("\"yyyy-MM-dd HH:mm:ss.SSSSSS\"");
+const TIME: OptionSpec = OptionSpec::new(
+    "time_format",
+    OptionKind::Text,
+    "Pattern of times: HH:mm:ss, also with .SSS, .SSSSSS or .SSSSSSSSS.",
+)
+.example("HH:mm:ss");
+const SHEET: OptionSpec = OptionSpec::new("sheet_name", OptionKind::Text, "Excel only, which is not supported yet.");
+const XML_ROW: OptionSpec = OptionSpec::new("xml_row_tag", OptionKind::Text, "xml only, which is not supported yet.");
+const XML_ATTRIBUTES: OptionSpec =
+    OptionSpec::new("xml_use_attr_format", OptionKind::Boolean, "xml only, which is not supported yet.");
+
+const SOURCE_PATH: OptionSpec =
+    OptionSpec::new("path", OptionKind::Text, "File or folder to read. Folders are read with all below them.")
+        .example("\"/data/in\"");
+const SCHEMA: OptionSpec = OptionSpec::new(
+    "schema",
+    OptionKind::Object,
+    "Columns. csv and json need it; text without it gives one column `content`; parquet files bring their own.",
+)
+.example("{ fields { id = bigint, name = string } }");
+const READ_COLUMNS: OptionSpec =
+    OptionSpec::new("read_columns", OptionKind::TextList, "Columns to read, in this order.").example("[\"id\"]");
+const DELIMITER: OptionSpec = OptionSpec::new(
+    "field_delimiter",
+    OptionKind::Text,
+    "What parts the fields of a line: a text, or a regular expression. \\001 unless given; for csv a comma.",
+)
+.aliases(&["delimiter"])
+.example("\";\"");
+const SKIP: OptionSpec =
+    OptionSpec::new("skip_header_row_number", OptionKind::COUNT, "Lines to skip at the start of each file.")
+        .default("0");
+const PARSE_PARTITION: OptionSpec = OptionSpec::new(
+    "parse_partition_from_path",
+    OptionKind::Boolean,
+    "Whether folders named key=value become further columns of type string.",
+)
+.default("true");
+const FILTER: OptionSpec = OptionSpec::new(
+    "file_filter_pattern",
+    OptionKind::Text,
+    "Regular expression that the whole name of a file must match for it to be read.",
+)
+.example("\"part-.*[.]csv\"");
+const READ_PARTITIONS: OptionSpec = OptionSpec::new(
+    "read_partitions",
+    OptionKind::TextList,
+    "Only files whose path contains one of these texts are read.",
+)
+.example("[\"day=2024-01-01\"]");
+const ARCHIVE: OptionSpec = OptionSpec::new(
+    "archive_compress_codec",
+    OptionKind::OneOf(ARCHIVES),
+    "Archive that the files are in: not supported yet.",
+)
+.default("none");
+const LINE_BYTES: OptionSpec = OptionSpec::new(
+    "max_line_bytes",
+    OptionKind::Integer { min: 1, max: super::read::lines::LINE_BYTES_LIMIT as i64 },
+    "Longest line in bytes, give or take a read of 512 KiB; a longer one fails the job. Not in the reference engine.",
+)
+.default("16777216");
+const TABLES: OptionSpec = OptionSpec::new(
+    "tables_configs",
+    OptionKind::ObjectList,
+    "Several tables: each entry takes the options that a single table has at the top.",
+);
+
+/// Options of one table to read: at the top, or in an entry of `tables_configs`.
+pub const TABLE_OPTIONS: OptionTable = &[
+    SOURCE_PATH,
+    FORMAT,
+    SCHEMA,
+    READ_COLUMNS,
+    DELIMITER,
+    SKIP,
+    PARSE_PARTITION,
+    FILTER,
+    READ_PARTITIONS,
+    COMPRESS,
+    ARCHIVE,
+    ENCODING,
+    DATE,
+    DATETIME,
+    TIME,
+    SHEET,
+    XML_ROW,
+    XML_ATTRIBUTES,
+    LINE_BYTES,
+];
+
+/// Options of the source.
+pub const SOURCE_OPTIONS: OptionTable = &[
+    SOURCE_PATH,
+    FORMAT,
+    SCHEMA,
+    READ_COLUMNS,
+    DELIMITER,
+    SKIP,
+    PARSE_PARTITION,
+    FILTER,
+    READ_PARTITIONS,
+    COMPRESS,
+    ARCHIVE,
+    ENCODING,
+    DATE,
+    DATETIME,
+    TIME,
+    SHEET,
+    XML_ROW,
+    XML_ATTRIBUTES,
+    LINE_BYTES,
+    TABLES,
+];
+
+/// Options of the sink.
+pub const SINK_OPTIONS: OptionTable = &[
+    OptionSpec::new(
+        "path",
+        OptionKind::Text,
+        "Folder to write into; may hold ${database_name}, ${schema_name} and ${table_name}.",
+    )
+    .required()
+    .example("\"/data/out/${table_name}\""),
+    OptionSpec::new(
+        "tmp_path",
+        OptionKind::Text,
+        "Where files stand until they are committed. Without it beside the target, in a folder .egret-staging, so \
+         that a commit is a rename.",
+    )
+    .example("\"/data/tmp\""),
+    OptionSpec::new(
+        "custom_filename",
+        OptionKind::Boolean,
+        "Kept for compatibility: file_name_expression is used whenever it is given.",
+    )
+    .default("false"),
+    OptionSpec::new(
+        "file_name_expression",
+        OptionKind::Text,
+        "Name of the files, without part number and ending: ${transactionId}, ${now} and ${uuid} are replaced.",
+    )
+    .default("${transactionId}")
+    .example("\"${transactionId}_${now}\""),
+    OptionSpec::new("filename_time_format", OptionKind::Text, "Pattern of ${now}, as in Java.").default("yyyy.MM.dd"),
+    OptionSpec { default: Some("csv"), ..FORMAT },
+    OptionSpec::new(
+        "field_delimiter",
+        OptionKind::Text,
+        "What parts the fields of a text row, as it is; \\001 unless given. csv takes a comma.",
+    )
+    .aliases(&["delimiter"]),
+    OptionSpec::new("row_delimiter", OptionKind::Text, "What parts rows; a newline unless given."),
+    OptionSpec::new("have_partition", OptionKind::Boolean, "Kept for compatibility: partition_by alone decides.")
+        .default("false"),
+    OptionSpec::new("partition_by", OptionKind::TextList, "Columns whose values name the folders of a row.")
+        .example("[\"day\"]"),
+    OptionSpec::new("partition_dir_expression", OptionKind::Text, "Folders of a row.")
+        .default("${k0}=${v0}/${k1}=${v1}/.../${kn}=${vn}/"),
+    OptionSpec::new(
+        "is_partition_field_write_in_file",
+        OptionKind::Boolean,
+        "Whether the columns of partition_by are in the files too.",
+    )
+    .default("false"),
+    OptionSpec::new("sink_columns", OptionKind::TextList, "Columns to write, in this order.").example("[\"id\"]"),
+    OptionSpec::new(
+        "is_enable_transaction",
+        OptionKind::Boolean,
+        "Whether files become visible at once when a checkpoint or the job completes.",
+    )
+    .default("true"),
+    OptionSpec::new("batch_size", OptionKind::POSITIVE, "Rows after which a new file begins.").default("1000000"),
+    COMPRESS,
+    OptionSpec::new("enable_header_write", OptionKind::Boolean, "Whether text and csv files begin with the names.")
+        .default("false"),
+    ENCODING,
+    DATE,
+    DATETIME,
+    TIME,
+    OptionSpec::new("max_rows_in_memory", OptionKind::COUNT, "Excel only, which is not supported yet."),
+    SHEET,
+    OptionSpec::new("xml_root_tag", OptionKind::Text, "xml only, which is not supported yet."),
+    XML_ROW,
+    XML_ATTRIBUTES,
+    OptionSpec::new(
+        "parquet_avro_write_timestamp_as_int96",
+        OptionKind::Boolean,
+        "Not supported: INT96 is outdated, timestamps are written as microseconds.",
+    )
+    .default("false"),
+    OptionSpec::new("parquet_avro_write_fixed_as_int96", OptionKind::TextList, "Not supported, see above."),
+    OptionSpec::new(
+        "schema_save_mode",
+        OptionKind::OneOf(&[
+            "RECREATE_SCHEMA",
+            "CREATE_SCHEMA_WHEN_NOT_EXIST",
+            "ERROR_WHEN_SCHEMA_NOT_EXIST",
+            "IGNORE",
+        ]),
+        "What happens to the folder before the job: emptied and made anew, made if missing, demanded, or nothing.",
+    )
+    .default("CREATE_SCHEMA_WHEN_NOT_EXIST"),
+    OptionSpec::new(
+        "data_save_mode",
+        OptionKind::OneOf(&["DROP_DATA", "APPEND_DATA", "ERROR_WHEN_DATA_EXISTS"]),
+        "What happens to files that are there before the job: removed, kept, or they fail it.",
+    )
+    .default("APPEND_DATA"),
+];
+
+/// The formats that there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileFormat {
+    /// Lines cut at a separator.
+    Text,
+    /// Lines cut at commas, with quotes.
+    Csv,
+    /// An object a line.
+    Json,
+    /// Apache Parquet.
+    Parquet,
+}
+
+impl FileFormat {
+    /// What file names end with.
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Self::Text => ".txt",
+            Self::Csv => ".csv",
+            Self::Json => ".json",
+            Self::Parquet => ".parquet",
+        }
+    }
+
+    /// Whether files hold lines of text.
+    pub fn is_text(self) -> bool {
+        self != Self::Parquet
+    }
+}
+
+/// Finds problems in options and tells where they are.
+pub struct Checker<'a> {
+    /// The options.
+    pub options: Options<'a>,
+    /// The block that they are in.
+    pub context: &'a PlanContext,
+    /// The errors so far.
+    pub problems: Problems,
+}
+
+impl<'a> Checker<'a> {
+    /// Begins without errors.
+    pub fn new(options: Options<'a>, context: &'a PlanContext) -> Self {
+        Self { options, context, problems: Problems::default() }
+    }
+
+    /// A problem of an option, placed at its value.
+    pub fn problem(&self, option: &str, message: impl Into<String>) -> Problem {
+        let mut problem = self.context.error(message).of_option(option);
+        if let Some(value) = self.options.value(option) {
+            problem.position = Some(value.position.clone());
+        }
+        problem
+    }
+
+    /// Adds a problem of an option.
+    pub fn error(&mut self, option: &str, message: impl Into<String>) {
+        let problem = self.problem(option, message);
+        self.problems.push(problem);
+    }
+
+    /// The text of an option that must be given.
+    pub fn required(&mut self, option: &str) -> Option<String> {
+        let text = self.options.text(option).filter(|text| !text.is_empty());
+        if text.is_none() {
+            self.error(option, "is required but not given");
+        }
+        text
+    }
+
+    /// The format; those still to come are refused.
+    pub fn format(&mut self) -> Option<FileFormat> {
+        let Some(word) = self.options.word("file_format_type") else {
+            self.error(
+                "file_format_type",
+                format!("is required but not given: expected one of {}", FORMATS.join(", ")),
+            );
+            return None;
+        };
+        match word {
+            "text" | "txt" => Some(FileFormat::Text),
+            "csv" => Some(FileFormat::Csv),
+            "json" => Some(FileFormat::Json),
+            "parquet" => Some(FileFormat::Parquet),
+            other => {
+                self.error(
+                    "file_format_type",
+                    format!("the format '{other}' is not supported yet: text, csv, json and parquet are"),
+                );
+                None
+            }
+        }
+    }
+
+    /// The patterns of dates, times and datetimes.
+    pub fn patterns(&mut self) -> Patterns {
+        Patterns {
+            date: self.pattern("date_format", DatePattern::of, &DATE_FORMATS.join(", ")),
+            time: self.pattern("time_format", TimePattern::of, &TIME_FORMATS.join(", ")),
+            datetime: self.pattern(
+                "datetime_format",
+                DateTimePattern::of,
+                "yyyy-MM-dd HH:mm:ss and the like with '.' or '/' in the date, 'T' (in quotes) for the blank, a \
+                 fraction .SSS, .SSSSSS or .SSSSSSSSS; or yyyyMMddHHmmss",
+            ),
+        }
+    }
+
+    fn pattern<T>(&mut self, option: &str, of: impl Fn(&str) -> Option<T>, expected: &str) -> Option<T> {
+        let text = self.options.text(option)?;
+        let pattern = of(&text);
+        if pattern.is_none() {
+            self.error(option, format!("'{text}' is not a pattern that files may have: expected one of {expected}"));
+        }
+        pattern
+    }
+
+    /// Refuses encodings that are still to come.
+    pub fn encoding(&mut self) {
+        if let Some(name) = self.options.text("encoding") {
+            let folded = name.trim().to_ascii_lowercase();
+            if !matches!(folded.as_str(), "utf-8" | "utf8" | "utf_8" | "us-ascii" | "ascii") {
+                self.error("encoding", format!("the encoding '{name}' is not supported yet: UTF-8 is"));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_option_says_what_it_means_and_is_there_once() {
+        for table in [SOURCE_OPTIONS, SINK_OPTIONS] {
+            for (index, spec) in table.iter().enumerate() {
+                assert!(!spec.meaning.is_empty(), "{}", spec.name);
+                assert!(table[..index].iter().all(|other| other.name != spec.name), "{}", spec.name);
+            }
+        }
+    }
+}

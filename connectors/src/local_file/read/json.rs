@@ -1,0 +1,573 @@
+//! json: one object on each line, columns found by name.
+//!
+//! A line is first cut into the raw texts of the wanted members, then each column is decoded in one go. Numbers are
+//! read from their text by the column's type: decimals keep every digit, which a parser that turns numbers into
+//! doubles first cannot do.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use base64::Engine as _;
+use egret_runtime::plugin::TaskError;
+use egret_runtime::row::{BATCH_ROWS, Column, ColumnBuilder, DataType, Field as RowField};
+use egret_runtime::task::TaskProbe;
+use memchr::{memchr, memchr2};
+
+use super::delimited::bad_value_message;
+use super::lines::LineInput;
+use super::tokens::{Malformed, Span, Tokens};
+use super::values::{self, BadValue, Field, Fields, ValueRules};
+use super::{FileReader, Place};
+
+/// Arrays and objects within each other; deeper ones are refused.
+const DEPTH_MAX: usize = 128;
+
+/// Bytes of a string that are looked at one by one.
+const SHORT_STRING: usize = 16;
+
+/// The bytes that end a number or a word.
+const ENDS: [bool; 256] = {
+    let mut ends = [false; 256];
+    let (bytes, mut at) = (b",}] \t\r\n:\"", 0);
+    while at < bytes.len() {
+        ends[bytes[at] as usize] = true;
+        at += 1;
+    }
+    ends
+};
+
+/// Reads one file of JSON lines.
+pub struct JsonReader {
+    columns: Arc<[Column]>,
+    schema: SchemaRef,
+    input: LineInput,
+    tokens: Tokens,
+    rules: ValueRules,
+    to_skip: u64,
+    probe: Rc<TaskProbe>,
+}
+
+impl JsonReader {
+    /// Reads on from where the input stands. `columns` are those wanted, `schema` is theirs.
+    pub fn new(
+        columns: Arc<[Column]>,
+        schema: SchemaRef,
+        skip_rows: u64,
+        input: LineInput,
+        rules: ValueRules,
+        probe: Rc<TaskProbe>,
+    ) -> Self {
+        let to_skip = if input.place().offset == 0 { skip_rows } else { 0 };
+        Self { columns, schema, input, tokens: Tokens::default(), rules, to_skip, probe }
+    }
+
+    /// Cuts lines into members; answers how many bytes they take and how many lines there were.
+    fn cut(&mut self) -> Result<(usize, usize), TaskError> {
+        self.tokens.clear(self.columns.len());
+        let (text, ended) = self.input.text();
+        let (mut start, mut lines) = (0, 0);
+        while start < text.len() && self.tokens.rows.len() < BATCH_ROWS {
+            let (end, next) = match memchr(b'\n', &text[start..]) {
+                Some(length) => (start + length, start + length + 1),
+                None if ended => (text.len(), text.len()),
+                None => break,
+            };
+            lines += 1;
+            if self.to_skip > 0 {
+                self.to_skip -= 1;
+            } else if !values::is_blank(&text[start..end]) {
+                cut_line(text, start, end, &self.columns, &mut self.tokens)
+                    .map_err(|malformed| self.input.failure(malformed.at, malformed.what))?;
+            }
+            start = next;
+        }
+        Ok((start, lines))
+    }
+
+    fn decode(&self) -> Result<RecordBatch, TaskError> {
+        let (text, _) = self.input.text();
+        let mut columns = Vec::with_capacity(self.columns.len());
+        for (index, column) in self.columns.iter().enumerate() {
+            let members = Members { text, tokens: &self.tokens, column: index };
+            columns.push(decode_column(&column.data_type, &members, &self.rules).map_err(|bad| {
+                let at = self.tokens.rows.get(bad.row).map_or(0, |start| *start as usize);
+                self.input.failure(at, bad_value_message(column, &bad))
+            })?);
+        }
+        self.probe.warn(self.rules.digits_lost.take());
+        let options = RecordBatchOptions::new().with_row_count(Some(self.tokens.rows.len()));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
+    }
+}
+
+#[async_trait(?Send)]
+impl FileReader for JsonReader {
+    async fn next(&mut self) -> Result<Option<RecordBatch>, TaskError> {
+        loop {
+            self.input.prepare().await?;
+            let (bytes, lines) = self.cut()?;
+            if lines == 0 {
+                if self.input.text().1 {
+                    return Ok(None);
+                }
+                self.input.extend().await?;
+                continue;
+            }
+            let batch = if self.tokens.rows.is_empty() { None } else { Some(self.decode()?) };
+            self.input.consume(bytes);
+            if batch.is_some() {
+                return Ok(batch);
+            }
+        }
+    }
+
+    fn place(&self) -> Place {
+        self.input.place()
+    }
+
+    async fn close(self: Box<Self>) -> Result<(), TaskError> {
+        self.input.close().await
+    }
+}
+
+/// Cuts the object on one line into the wanted members. Of a name that is there twice the last one counts.
+fn cut_line(text: &[u8], start: usize, end: usize, columns: &[Column], tokens: &mut Tokens) -> Result<(), Malformed> {
+    let line = &text[..end];
+    let first = tokens.spans.len();
+    tokens.spans.resize(first + columns.len(), Span::MISSING);
+    let mut names = Names { expected: 0, count: columns.len() };
+    let behind = members(line, skip_blank(line, start), |key, value| {
+        if let Some(index) = names.find(key.of(line), key.is_escaped(), |index| columns[index].name.as_bytes()) {
+            tokens.spans[first + index] = value;
+        }
+    })?;
+    let rest = skip_blank(line, behind);
+    if rest < end {
+        return Err(Malformed { at: rest, what: "text follows the JSON object: one object a line is expected" });
+    }
+    tokens.rows.push(start as u32);
+    Ok(())
+}
+
+/// Finds names, guessing that they come in the order of the columns.
+struct Names {
+    expected: usize,
+    count: usize,
+}
+
+impl Names {
+    fn find<'a>(&mut self, key: &[u8], escaped: bool, name: impl Fn(usize) -> &'a [u8]) -> Option<usize> {
+        let key = if escaped {
+            let mut plain = Vec::with_capacity(key.len());
+            unescape(key, &mut plain).ok()?;
+            Cow::Owned(plain)
+        } else {
+            Cow::Borrowed(key)
+        };
+        if self.expected < self.count && name(self.expected) == key.as_ref() {
+            self.expected += 1;
+            return Some(self.expected - 1);
+        }
+        let found = (0..self.count).find(|index| name(*index) == key.as_ref())?;
+        self.expected = found + 1;
+        Some(found)
+    }
+}
+
+#[inline]
+fn skip_blank(text: &[u8], mut at: usize) -> usize {
+    while matches!(text.get(at), Some(b' ' | b'\t' | b'\r' | b'\n')) {
+        at += 1;
+    }
+    at
+}
+
+/// Steps over the members of the object that begins at `at`: name (without quotes) and raw value. Answers the place
+/// behind it.
+fn members(text: &[u8], at: usize, mut member: impl FnMut(Span, Span)) -> Result<usize, Malformed> {
+    if text.get(at) != Some(&b'{') {
+        return Err(Malformed { at, what: "a JSON object is expected" });
+    }
+    let mut at = skip_blank(text, at + 1);
+    if text.get(at) == Some(&b'}') {
+        return Ok(at + 1);
+    }
+    loop {
+        if text.get(at) != Some(&b'"') {
+            return Err(Malformed { at, what: "a member's name in double quotes is expected" });
+        }
+        let key = string_at(text, at)?;
+        at = skip_blank(text, key.1);
+        if text.get(at) != Some(&b':') {
+            return Err(Malformed { at, what: "':' is expected behind a member's name" });
+        }
+        let (value, behind) = value_at(text, skip_blank(text, at + 1))?;
+        member(key.0, value);
+        at = skip_blank(text, behind);
+        match text.get(at) {
+            Some(b',') => at = skip_blank(text, at + 1),
+            Some(b'}') => return Ok(at + 1),
+            _ => return Err(Malformed { at, what: "',' or '}' is expected behind a member" }),
+        }
+    }
+}
+
+/// Steps over the items of the array that begins at `at`.
+fn items(text: &[u8], at: usize, mut item: impl FnMut(Span)) -> Result<usize, Malformed> {
+    let mut at = skip_blank(text, at + 1);
+    if text.get(at) == Some(&b']') {
+        return Ok(at + 1);
+    }
+    loop {
+        let (value, behind) = value_at(text, at)?;
+        item(value);
+        at = skip_blank(text, behind);
+        match text.get(at) {
+            Some(b',') => at = skip_blank(text, at + 1),
+            Some(b']') => return Ok(at + 1),
+            _ => return Err(Malformed { at, what: "',' or ']' is expected behind an item" }),
+        }
+    }
+}
+
+/// The string whose quote is at `at`, without its quotes, and the place behind it.
+#[inline]
+fn string_at(text: &[u8], at: usize) -> Result<(Span, usize), Malformed> {
+    // Most strings are short: a look at each byte is cheaper than a search set up for long ones.
+    for (length, byte) in text[at + 1..].iter().take(SHORT_STRING).enumerate() {
+        match byte {
+            b'"' => return Ok((Span::quoted(at + 1, at + 1 + length, false), at + length + 2)),
+            b'\\' => break,
+            _ => {}
+        }
+    }
+    let (mut end, mut escaped) = (at + 1, false);
+    loop {
+        match memchr2(b'"', b'\\', text.get(end..).unwrap_or_default()) {
+            Some(length) if text[end + length] == b'"' => {
+                let close = end + length;
+                return Ok((Span::quoted(at + 1, close, escaped), close + 1));
+            }
+            Some(length) => {
+                escaped = true;
+                end += length + 2;
+            }
+            None => return Err(Malformed { at, what: "a string is not closed on its line" }),
+        }
+    }
+}
+
+/// The value at `at`: strings without their quotes (and marked as quoted), all else as it stands.
+#[inline]
+fn value_at(text: &[u8], at: usize) -> Result<(Span, usize), Malformed> {
+    match text.get(at) {
+        Some(b'"') => string_at(text, at),
+        Some(b'{' | b'[') => {
+            let behind = behind_nested(text, at)?;
+            Ok((Span::new(at, behind), behind))
+        }
+        Some(_) => {
+            let length = text[at..].iter().position(|byte| ENDS[usize::from(*byte)]).unwrap_or(text.len() - at);
+            if length == 0 {
+                return Err(Malformed { at, what: "a JSON value is expected" });
+            }
+            Ok((Span::new(at, at + length), at + length))
+        }
+        None => Err(Malformed { at, what: "the line ends within a JSON value" }),
+    }
+}
+
+fn behind_nested(text: &[u8], open: usize) -> Result<usize, Malformed> {
+    let (mut at, mut depth) = (open, 0);
+    loop {
+        match text.get(at) {
+            Some(b'"') => {
+                at = string_at(text, at)?.1;
+                continue;
+            }
+            Some(b'{' | b'[') if depth == DEPTH_MAX => {
+                return Err(Malformed { at, what: "more than 128 arrays and objects within each other" });
+            }
+            Some(b'{' | b'[') => depth += 1,
+            Some(b'}' | b']') => {
+                depth -= 1;
+                if depth == 0 {
+                    return Ok(at + 1);
+                }
+            }
+            Some(_) => {}
+            None => return Err(Malformed { at: open, what: "an array or object is not closed on its line" }),
+        }
+        at += 1;
+    }
+}
+
+/// Appends a JSON string as it is meant.
+fn unescape(value: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
+    const WRONG: &str = "wrong escape in a string";
+    let mut rest = value;
+    while let Some(at) = memchr(b'\\', rest) {
+        out.extend_from_slice(&rest[..at]);
+        let (byte, length) = match rest.get(at + 1).ok_or(WRONG)? {
+            b'n' => (b'\n', 2),
+            b't' => (b'\t', 2),
+            b'r' => (b'\r', 2),
+            b'b' => (8, 2),
+            b'f' => (12, 2),
+            byte @ (b'"' | b'\\' | b'/') => (*byte, 2),
+            b'u' => {
+                let (symbol, length) = unicode(&rest[at..]).ok_or(WRONG)?;
+                out.extend_from_slice(symbol.encode_utf8(&mut [0; 4]).as_bytes());
+                rest = &rest[at + length..];
+                continue;
+            }
+            _ => return Err(WRONG),
+        };
+        out.push(byte);
+        rest = &rest[at + length..];
+    }
+    out.extend_from_slice(rest);
+    Ok(())
+}
+
+/// The symbol of `\uXXXX`, or of a pair of them, and the length of its text. A lone half of a pair becomes U+FFFD.
+fn unicode(text: &[u8]) -> Option<(char, usize)> {
+    let unit = |at: usize| {
+        let digits = text.get(at..at + 6)?.strip_prefix(b"\\u")?;
+        digits.iter().try_fold(0u32, |value, digit| Some(value * 16 + char::from(*digit).to_digit(16)?))
+    };
+    let first = unit(0)?;
+    if (0xd800..0xdc00).contains(&first)
+        && let Some(second @ 0xdc00..=0xdfff) = unit(6)
+    {
+        return Some((char::from_u32(0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00))?, 12));
+    }
+    Some((char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER), 6))
+}
+
+/// One member of all rows.
+struct Members<'a> {
+    text: &'a [u8],
+    tokens: &'a Tokens,
+    column: usize,
+}
+
+impl Members<'_> {
+    fn span(&self, row: usize) -> Span {
+        self.tokens.spans[row * self.tokens.stride + self.column]
+    }
+}
+
+fn is_null(span: Span, text: &[u8]) -> bool {
+    !span.is_quoted() && (span.is_empty() || span.of(text) == b"null")
+}
+
+impl Fields for Members<'_> {
+    fn rows(&self) -> usize {
+        self.tokens.rows.len()
+    }
+
+    fn text(&self, row: usize) -> Field<'_> {
+        let span = self.span(row);
+        if is_null(span, self.text) {
+            Field::Null
+        } else if span.is_escaped() {
+            Field::Escaped(span.of(self.text))
+        } else {
+            Field::Plain(span.of(self.text))
+        }
+    }
+
+    fn unescape(&self, value: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
+        unescape(value, out)
+    }
+}
+
+fn decode_column(data_type: &DataType, members: &Members<'_>, rules: &ValueRules) -> Result<ArrayRef, BadValue> {
+    let whole = matches!(data_type, DataType::TinyInt | DataType::SmallInt | DataType::Int | DataType::BigInt);
+    if let Some(column) = values::scalars(data_type, members, rules) {
+        // `1.0` and `1e3` are whole numbers in JSON: read again, one by one.
+        if !whole || column.is_ok() {
+            return column;
+        }
+    }
+    let mut builder = ColumnBuilder::new(data_type, members.rows());
+    for row in 0..members.rows() {
+        let span = members.span(row);
+        append(&mut builder, data_type, span, members.text, rules).map_err(|why| BadValue {
+            row,
+            shown: values::shown(span.of(members.text)),
+            why,
+        })?;
+    }
+    Ok(builder.finish())
+}
+
+type Wrong = Option<&'static str>;
+
+/// Appends one value of any type.
+fn append(
+    builder: &mut ColumnBuilder,
+    data_type: &DataType,
+    span: Span,
+    text: &[u8],
+    rules: &ValueRules,
+) -> Result<(), Wrong> {
+    let blank = || *data_type != DataType::String && values::is_blank(span.of(text));
+    if is_null(span, text) || blank() {
+        builder.append_null();
+        return Ok(());
+    }
+    let mut scratch = Vec::new();
+    let value = if span.is_escaped() {
+        unescape(span.of(text), &mut scratch).map_err(Some)?;
+        scratch.as_slice()
+    } else {
+        span.of(text)
+    };
+    match (builder, data_type) {
+        (ColumnBuilder::List(list), DataType::Array(_) | DataType::FloatVector) => {
+            let item_type = match data_type {
+                DataType::Array(item) => item.as_ref(),
+                _ => &DataType::Float,
+            };
+            let mut spans = Vec::new();
+            nested(span, value, b'[', "a JSON array is expected")?;
+            items(value, 0, |item| spans.push(item)).map_err(|malformed| Some(malformed.what))?;
+            for item in spans {
+                append(&mut list.items, item_type, item, value, rules)?;
+            }
+            list.append(true);
+        }
+        (ColumnBuilder::Map(map), DataType::Map(key_type, value_type)) => {
+            nested(span, value, b'{', "a JSON object is expected")?;
+            let mut entries: Vec<(Span, Span)> = Vec::new();
+            members(value, 0, |key, value| entries.push((key, value))).map_err(|malformed| Some(malformed.what))?;
+            for (key, entry) in entries {
+                if **key_type != DataType::String && (**key_type == DataType::Null || values::is_blank(key.of(value))) {
+                    return Err(Some("a map's key may not be null"));
+                }
+                append(&mut map.keys, key_type, key, value, rules)?;
+                append(&mut map.values, value_type, entry, value, rules)?;
+            }
+            map.append(true);
+        }
+        (ColumnBuilder::Row(row), DataType::Row(fields)) => {
+            nested(span, value, b'{', "a JSON object is expected")?;
+            for (index, member) in row_members(value, fields)?.into_iter().enumerate() {
+                append(&mut row.fields[index], &fields[index].data_type, member, value, rules)?;
+            }
+            row.append(true);
+        }
+        (ColumnBuilder::Bytes(builder), _) => {
+            let standard = base64::engine::general_purpose::STANDARD.decode(value);
+            builder.append_value(standard.map_err(|_| Some("bytes are written in base64"))?);
+        }
+        (builder, _) => scalar(builder, data_type, span, value, rules)?,
+    }
+    Ok(())
+}
+
+fn nested(span: Span, value: &[u8], open: u8, what: &'static str) -> Result<(), Wrong> {
+    if span.is_quoted() || value.first() != Some(&open) { Err(Some(what)) } else { Ok(()) }
+}
+
+fn row_members(value: &[u8], fields: &[RowField]) -> Result<Vec<Span>, Wrong> {
+    let mut spans = vec![Span::MISSING; fields.len()];
+    let mut names = Names { expected: 0, count: fields.len() };
+    members(value, 0, |key, member| {
+        if let Some(index) = names.find(key.of(value), key.is_escaped(), |index| fields[index].name.as_bytes()) {
+            spans[index] = member;
+        }
+    })
+    .map_err(|malformed| Some(malformed.what))?;
+    Ok(spans)
+}
+
+fn scalar(
+    builder: &mut ColumnBuilder,
+    data_type: &DataType,
+    span: Span,
+    value: &[u8],
+    rules: &ValueRules,
+) -> Result<(), Wrong> {
+    if let Ok(true) = values::append_scalar(builder, value, rules) {
+        return Ok(());
+    }
+    // A whole number in another spelling: 1.0, 1e3.
+    let whole = matches!(data_type, DataType::TinyInt | DataType::SmallInt | DataType::Int | DataType::BigInt);
+    if whole
+        && !span.is_quoted()
+        && let Some(number) = values::decimal(value, 38, 9)
+    {
+        let unit = 1_000_000_000;
+        if number % unit == 0
+            && let Ok(true) = values::append_scalar(builder, (number / unit).to_string().as_bytes(), rules)
+        {
+            return Ok(());
+        }
+    }
+    Err(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn unescaped(text: &str) -> Result<String, &'static str> {
+        let mut out = Vec::new();
+        unescape(text.as_bytes(), &mut out)?;
+        Ok(String::from_utf8(out).expect("UTF-8"))
+    }
+
+    #[test]
+    fn strings_are_unescaped_as_json_says() {
+        assert_eq!(unescaped(r#"a\"\\\/\b\f\n\r\tz"#).as_deref(), Ok("a\"\\/\u{8}\u{c}\n\r\tz"));
+        assert_eq!(unescaped("\\u00e9\\ud83d\\ude00").as_deref(), Ok("é😀"));
+        assert_eq!(unescaped("\\ud83dx\\ude00").as_deref(), Ok("\u{fffd}x\u{fffd}"));
+        for wrong in ["\\", "\\x", "\\u12", "\\u12g4"] {
+            assert!(unescaped(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn lines_that_are_no_objects_are_told_with_their_place() {
+        let columns = [Column::new("a", DataType::Int)];
+        for (line, at) in [
+            ("[1]", 0),
+            ("{\"a\":1", 6),
+            ("{\"a\" 1}", 5),
+            ("{a:1}", 1),
+            ("{\"a\":}", 5),
+            ("{\"a\":1}x", 7),
+            ("{\"a\":\"x}", 5),
+        ] {
+            let mut tokens = Tokens::default();
+            tokens.clear(1);
+            let malformed = cut_line(line.as_bytes(), 0, line.len(), &columns, &mut tokens).expect_err(line);
+            assert_eq!(malformed.at, at, "{line}: {malformed:?}");
+        }
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(200), "]".repeat(200));
+        let mut tokens = Tokens::default();
+        assert!(cut_line(deep.as_bytes(), 0, deep.len(), &columns, &mut tokens).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_brings_the_reader_down(line in "[{}\\[\\]\":,a\\\\u0-9 ]{0,40}") {
+            let columns = [Column::new("a", DataType::Array(Box::new(DataType::Int)))];
+            let mut tokens = Tokens::default();
+            tokens.clear(1);
+            if cut_line(line.as_bytes(), 0, line.len(), &columns, &mut tokens).is_ok() {
+                let members = Members { text: line.as_bytes(), tokens: &tokens, column: 0 };
+                let _ = decode_column(&columns[0].data_type, &members, &ValueRules::default());
+            }
+        }
+    }
+}

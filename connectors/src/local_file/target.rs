@@ -1,0 +1,184 @@
+//! Where a table is written: the path with its variables replaced, and what must be so before the job runs.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use egret_runtime::file::{self, create_dir_durably};
+use egret_runtime::plugin::TaskError;
+use egret_runtime::row::TablePath;
+
+use super::names::escape_name;
+
+/// Where files stand until they are committed, beside the target. Sources pass over names that begin with a dot.
+pub const STAGING: &str = ".egret-staging";
+
+/// Replaces `${database_name}`, `${schema_name}`, `${table_name}`, `${schema_full_name}` and `${table_full_name}`,
+/// also with a default: `${schema_name:public}`. Names are escaped: none of them can lead elsewhere.
+pub fn resolve_path(pattern: &str, table: &TablePath) -> PathBuf {
+    let full = |parts: &[Option<&str>]| {
+        let parts: Vec<&str> = parts.iter().flatten().copied().collect();
+        (!parts.is_empty()).then(|| parts.join("."))
+    };
+    let (database, schema) = (table.database.as_deref(), table.schema.as_deref());
+    let mut out = String::with_capacity(pattern.len());
+    let mut rest = pattern;
+    while let Some(start) = rest.find("${") {
+        let Some(length) = rest[start..].find('}') else { break };
+        let inside = &rest[start + 2..start + length];
+        let (name, default) = inside.split_once(':').map_or((inside, None), |(name, default)| (name, Some(default)));
+        let value = match name {
+            "database_name" => Some(database.map(str::to_owned)),
+            "schema_name" => Some(schema.map(str::to_owned)),
+            "table_name" => Some(Some(table.table.to_string())),
+            "schema_full_name" => Some(full(&[database, schema])),
+            "table_full_name" => Some(full(&[database, schema, Some(&table.table)])),
+            _ => None,
+        };
+        out.push_str(&rest[..start]);
+        match value {
+            Some(value) => out.push_str(&escape_name(value.as_deref().or(default).unwrap_or_default())),
+            None => out.push_str(&rest[start..=start + length]),
+        }
+        rest = &rest[start + length + 1..];
+    }
+    out.push_str(rest);
+    PathBuf::from(out)
+}
+
+/// `schema_save_mode`: for files the folder is the schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SchemaSaveMode {
+    /// Emptied and made anew.
+    Recreate,
+    /// Made if it is missing.
+    CreateIfMissing,
+    /// Must be there.
+    Demand,
+    /// Made when the first file is.
+    Ignore,
+}
+
+/// `data_save_mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DataSaveMode {
+    /// Files that are there are removed.
+    Drop,
+    /// They stay.
+    Append,
+    /// They fail the job.
+    ErrorWhenExists,
+}
+
+/// Does what the save modes say.
+///
+/// # Errors
+/// When the folder is not as demanded, or cannot be changed.
+pub async fn prepare(target: &Path, schema: SchemaSaveMode, data: DataSaveMode) -> Result<(), TaskError> {
+    let folder = target.to_owned();
+    let unmet = file::blocking("preparing the folder", target, move || prepare_now(&folder, schema, data)).await?;
+    match unmet {
+        None => Ok(()),
+        Some(why) => Err(TaskError::permanent(format!("{}: {why}", target.display()))),
+    }
+}
+
+/// Answers what is not as demanded.
+fn prepare_now(target: &Path, schema: SchemaSaveMode, data: DataSaveMode) -> io::Result<Option<&'static str>> {
+    let there = match fs::metadata(target) {
+        Ok(about) if !about.is_dir() => return Ok(Some("the path is a file: a folder is needed")),
+        Ok(_) => true,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(error) => return Err(error),
+    };
+    if !there && schema == SchemaSaveMode::Demand {
+        return Ok(Some("the folder is not there, and schema_save_mode is ERROR_WHEN_SCHEMA_NOT_EXIST"));
+    }
+    if there && data == DataSaveMode::ErrorWhenExists && holds_files(target)? {
+        return Ok(Some("there are files already, and data_save_mode is ERROR_WHEN_DATA_EXISTS"));
+    }
+    if there && (data == DataSaveMode::Drop || schema == SchemaSaveMode::Recreate) {
+        if target.parent().is_none() {
+            return Ok(Some("the root folder is not emptied: name another path"));
+        }
+        empty(target)?;
+    }
+    if schema != SchemaSaveMode::Ignore {
+        create_dir_durably(target)?;
+    }
+    Ok(None)
+}
+
+fn holds_files(folder: &Path) -> io::Result<bool> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        let kind = entry.file_type()?;
+        if !kind.is_dir() || holds_files(&entry.path())? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Removes everything but the staging folder, in which other jobs may be writing. Links are removed, not followed.
+fn empty(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name() == STAGING {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_name_their_folder_and_cannot_leave_it() {
+        let path = |pattern: &str, table: &str| {
+            let mut path = TablePath::parse("db.sc.t", false).expect("a path");
+            path.table = table.into();
+            resolve_path(pattern, &path).display().to_string()
+        };
+        assert_eq!(path("/out/${database_name}/${schema_name}/${table_name}", "t"), "/out/db/sc/t");
+        assert_eq!(path("/out/${table_full_name}/${other}", "t"), "/out/db.sc.t/${other}");
+        assert_eq!(path("/out/${table_name}", "../../etc"), "/out/%2E.%2F..%2Fetc");
+        let bare = TablePath::bare("t");
+        assert_eq!(resolve_path("/out/${schema_name:public}/${table_name}", &bare), Path::new("/out/public/t"));
+    }
+
+    #[test]
+    fn save_modes_do_what_they_say() {
+        let root = tempfile::tempdir().expect("a folder");
+        let target = root.path().join("out/deep");
+        use DataSaveMode as Data;
+        use SchemaSaveMode as Schema;
+        let unmet = |schema, data| prepare_now(&target, schema, data).expect("no failure");
+        assert!(unmet(Schema::Demand, Data::Append).is_some_and(|why| why.contains("not there")));
+        assert_eq!(unmet(Schema::Ignore, Data::Drop), None);
+        assert!(!target.exists());
+        assert_eq!(unmet(Schema::CreateIfMissing, Data::ErrorWhenExists), None);
+        fs::create_dir_all(target.join("day=1")).expect("a folder");
+        fs::create_dir_all(target.join(STAGING)).expect("a folder");
+        assert_eq!(unmet(Schema::Demand, Data::ErrorWhenExists), None, "folders alone are no data");
+        fs::write(target.join("day=1/a"), "x").expect("write");
+        assert!(unmet(Schema::CreateIfMissing, Data::ErrorWhenExists).is_some());
+        assert_eq!(unmet(Schema::CreateIfMissing, Data::Append), None);
+        assert!(target.join("day=1/a").exists());
+        assert_eq!(unmet(Schema::CreateIfMissing, Data::Drop), None);
+        assert!(!target.join("day=1").exists() && target.join(STAGING).exists());
+        fs::write(root.path().join("file"), "x").expect("write");
+        let file = prepare_now(&root.path().join("file"), Schema::Recreate, Data::Append).expect("no failure");
+        assert!(file.is_some_and(|why| why.contains("is a file")));
+    }
+}
