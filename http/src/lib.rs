@@ -1,1 +1,29 @@
-//! placeholder
+//! Egret's HTTP layer: hyper on the shards' front executors, its limits, and one folder for each API.
+//!
+//! A request's way: `shard` accepts, `connection` drives hyper over `wire`, `route` finds the handler, the API's
+//! folder answers with a [`Body`] of shared pieces. `docs/http.md` has the limits and what clients see of them.
+//!
+//! Handlers never touch a disk, never wait for a job to make progress, and give way where they take long.
+
+mod body;
+mod connection;
+mod jobs;
+mod json;
+mod limits;
+mod localtime;
+mod registry;
+mod reply;
+mod route;
+pub mod seatunnel;
+mod server;
+mod shard;
+mod stats;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+pub use body::Body;
+pub use limits::HttpLimits;
+pub use route::{RouteName, Verb, routes};
+pub use server::{Server, ServerConfig, StartError};
+pub use stats::{RouteStats, ShardStats};

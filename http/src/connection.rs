@@ -1,0 +1,163 @@
+//! One connection: hyper, its timeouts and its end.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Instant;
+
+use futures_lite::FutureExt;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+
+use crate::body::{BodyError, Outgoing, RequestBody};
+use crate::registry::Place;
+use crate::reply::Reply;
+use crate::route::Found;
+use crate::shard::Shard;
+use crate::wire::{Io, Phase, State, Verdict, Wire};
+
+/// Serves a connection until it ends, whoever ends it.
+pub(crate) async fn serve(shard: Rc<Shard>, place: Place) {
+    let wire = place.wire();
+    let verdict = converse(&shard, wire).await;
+    let state = wire.state();
+    let mut linger = state.has_refused_input();
+    match verdict {
+        Some(Verdict::TimedOut(Phase::Head)) => {
+            let reply = Reply::too_slow("The request's head did not arrive in time.");
+            linger = wire.answer(reply).await.is_ok();
+        }
+        Some(Verdict::Cut | Verdict::WriteBlocked) => linger = false,
+        _ => {}
+    }
+    if linger {
+        wire.linger(shard.limits.body_bytes_max).await;
+    }
+}
+
+/// Lets hyper serve until the connection is done, or is to be ended: then says why.
+async fn converse(shard: &Rc<Shard>, wire: &Rc<Wire>) -> Option<Verdict> {
+    let state = wire.state().clone();
+    let service = service_fn({
+        let (shard, state) = (shard.clone(), state.clone());
+        move |request| answer(shard.clone(), state.clone(), request)
+    });
+    let mut connection = shard.protocol.serve_connection(Io::new(wire.clone()), service);
+    poll_fn(|cx| {
+        state.remember_waker(cx);
+        if state.take_finish() {
+            Pin::new(&mut connection).graceful_shutdown();
+        }
+        match state.verdict() {
+            // The service answers.
+            None | Some(Verdict::TimedOut(Phase::Body | Phase::Handling | Phase::Answering)) => {}
+            Some(verdict) => {
+                shard.count_verdict(verdict);
+                return Poll::Ready(Some(verdict));
+            }
+        }
+        loop {
+            let was_answering = state.is_answering();
+            let done = Pin::new(&mut connection).poll(cx);
+            let blocked = state.is_write_blocked();
+            if done.is_pending() && was_answering && !state.is_answering() {
+                // A body that was held back can end in a flush after which hyper does not look at its input again,
+                // although it has read the next request already. It is made to look.
+                continue;
+            }
+            return match (done, wire.poll_send(cx)) {
+                (Poll::Ready(Err(error)), _) => {
+                    tracing::debug!("connection ended: {error}");
+                    Poll::Ready(None)
+                }
+                (_, Poll::Ready(Err(error))) => {
+                    tracing::debug!("connection lost: {error}");
+                    Poll::Ready(None)
+                }
+                (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => Poll::Ready(None),
+                // A body was held back for the socket's sake, which now takes bytes again.
+                (Poll::Pending, Poll::Ready(Ok(()))) if blocked && !state.is_write_blocked() => continue,
+                (_, Poll::Pending) | (Poll::Pending, _) => Poll::Pending,
+            };
+        }
+    })
+    .await
+}
+
+/// Answers one request, in time and whatever the handler does.
+async fn answer(
+    shard: Rc<Shard>,
+    state: Rc<State>,
+    request: Request<Incoming>,
+) -> Result<Response<Outgoing>, Infallible> {
+    let begun = Instant::now();
+    state.request_begins(begun);
+    let (mut head, incoming) = request.into_parts();
+    let mut body = RequestBody::new(incoming, state.clone(), shard.body_room.clone());
+    let found = shard.apis.find(&head.method, head.uri.path());
+    let route = found.route();
+    let mut reply = if head.uri.path_and_query().is_some_and(|uri| uri.as_str().len() > shard.limits.uri_bytes_max) {
+        shard.stats.uris_too_long.add(1);
+        Reply::fail(http::StatusCode::URI_TOO_LONG, "The request's path and query are too long.")
+    } else {
+        match found {
+            Found::Route(_, call) => {
+                let handling = AssertUnwindSafe(shard.apis.handle(call, &head, &mut body)).catch_unwind();
+                let late = poll_fn(|_| state.poll_timed_out(Phase::Handling).map(|()| Ok(late_reply(&shard))));
+                handling.or(late).await.unwrap_or_else(|_| panicked(&shard, &head))
+            }
+            Found::WrongMethod(_, allow) => Reply::wrong_method(&head.method, head.uri.path(), allow),
+            Found::Nothing => Reply::not_found(head.uri.path()),
+        }
+    };
+    if let Some(error) = body.failure() {
+        shard.count_body_error(error);
+    }
+    body.skip_if_small().await;
+    if body.is_unread() {
+        // What is left of the body would be taken for the next request.
+        reply.close = true;
+        state.refuse_input();
+    }
+    let ended = Instant::now();
+    let nanos = u64::try_from(ended.saturating_duration_since(begun).as_nanos()).unwrap_or(u64::MAX);
+    shard.stats.routes[route].record(reply.status, nanos);
+    state.enter(Phase::Answering, ended);
+    let headers = std::mem::take(&mut head.headers);
+    Ok(reply.into_response(headers, |body| Outgoing::new(body, state)))
+}
+
+fn late_reply(shard: &Shard) -> Reply {
+    shard.stats.timed_out(Phase::Handling);
+    Reply::busy("The node did not finish the request in time, try again later.").closing()
+}
+
+fn panicked(shard: &Shard, head: &http::request::Parts) -> Reply {
+    // The panic hook has logged where and why.
+    tracing::error!("the handler of {} {} panicked", head.method, head.uri.path());
+    shard.stats.panics.add(1);
+    Reply::internal().closing()
+}
+
+impl Shard {
+    fn count_verdict(&self, verdict: Verdict) {
+        match verdict {
+            Verdict::TimedOut(phase) => self.stats.timed_out(phase),
+            Verdict::WriteBlocked => self.stats.write_timeouts.add(1),
+            Verdict::Cut => self.stats.cut.add(1),
+        }
+    }
+
+    fn count_body_error(&self, error: BodyError) {
+        match error {
+            BodyError::TooLarge(_) => self.stats.bodies_too_large.add(1),
+            BodyError::NoRoom => self.stats.bodies_without_room.add(1),
+            BodyError::TimedOut => self.stats.timed_out(Phase::Body),
+            BodyError::Broken => self.stats.malformed.add(1),
+        }
+    }
+}

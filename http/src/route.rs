@@ -1,0 +1,104 @@
+//! From method and path to a handler. Each API has a table of its own; this puts them side by side.
+
+use http::Method;
+use http::request::Parts;
+
+use crate::body::RequestBody;
+use crate::jobs::JobService;
+use crate::reply::Reply;
+use crate::seatunnel::{self, SeaTunnel, SeaTunnelSettings};
+
+/// What a route asks of the method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// GET and HEAD.
+    Get,
+    /// POST; in SeaTunnel's v1 API also PUT.
+    Post,
+}
+
+/// A route as documentation and metrics name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RouteName {
+    /// The API that it belongs to.
+    pub api: &'static str,
+    /// The method.
+    pub verb: Verb,
+    /// Its path, without what the paths of the API begin with.
+    pub path: &'static str,
+}
+
+/// All routes, in the order of [`ShardStats::routes`](crate::ShardStats::routes). The first stands for requests
+/// that match none.
+pub fn routes() -> impl Iterator<Item = RouteName> {
+    let unmatched = RouteName { api: "none", verb: Verb::Get, path: "" };
+    std::iter::once(unmatched).chain(seatunnel::route_names())
+}
+
+/// Position of the first route of SeaTunnel's API.
+const SEATUNNEL: usize = 1;
+
+/// A request's handler and what its path says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Call<'r> {
+    SeaTunnel(seatunnel::Call<'r>),
+    #[cfg(test)]
+    Test(&'r str),
+}
+
+/// What the tables say about a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Found<'r> {
+    /// Position of the route, and the handler.
+    Route(usize, Call<'r>),
+    /// Position of the route that the path belongs to, and the methods that it takes.
+    WrongMethod(usize, &'static str),
+    Nothing,
+}
+
+impl Found<'_> {
+    /// Position of the route for the counters.
+    pub(crate) fn route(&self) -> usize {
+        match self {
+            Self::Route(route, _) | Self::WrongMethod(route, _) => *route,
+            Self::Nothing => 0,
+        }
+    }
+}
+
+/// The handlers of every API, on one shard.
+pub(crate) struct Apis {
+    seatunnel: SeaTunnel,
+}
+
+impl Apis {
+    pub(crate) fn new(jobs: JobService, seatunnel: SeaTunnelSettings) -> Self {
+        Self { seatunnel: SeaTunnel::new(jobs, seatunnel) }
+    }
+
+    /// Gives back memory that is not needed now.
+    pub(crate) fn tidy(&self) {
+        self.seatunnel.tidy();
+    }
+
+    /// Looks a request up, without allocating.
+    pub(crate) fn find<'r>(&self, method: &Method, path: &'r str) -> Found<'r> {
+        #[cfg(test)]
+        if let Some(what) = path.strip_prefix("/test/") {
+            return Found::Route(0, Call::Test(what));
+        }
+        match self.seatunnel.find(method, path) {
+            seatunnel::Match::Call(position, call) => Found::Route(SEATUNNEL + position, Call::SeaTunnel(call)),
+            seatunnel::Match::WrongMethod(position, allow) => Found::WrongMethod(SEATUNNEL + position, allow),
+            seatunnel::Match::Nothing => Found::Nothing,
+        }
+    }
+
+    pub(crate) async fn handle(&self, call: Call<'_>, head: &Parts, body: &mut RequestBody) -> Reply {
+        match call {
+            Call::SeaTunnel(call) => self.seatunnel.handle(call, head, body).await,
+            #[cfg(test)]
+            Call::Test(what) => crate::tests::handle(what, body).await,
+        }
+    }
+}

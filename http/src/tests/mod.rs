@@ -1,0 +1,158 @@
+//! The transport, tried over real sockets against handlers that do what a test needs.
+
+mod client;
+mod limits;
+mod plugins;
+mod protocol;
+mod random;
+mod seatunnel;
+mod stop;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use egret_runtime::job::JobSettings;
+use egret_runtime::plugin::Registry;
+use egret_runtime::shard::{Shards, ShardsConfig, allowed_cpus, sleep};
+
+use crate::body::{Body, RequestBody};
+use crate::jobs::JobService;
+use crate::reply::Reply;
+use crate::seatunnel::SeaTunnelSettings;
+use crate::{HttpLimits, Server, ServerConfig, ShardStats};
+
+use client::Client;
+
+/// Handlers under `/test/`.
+pub(crate) async fn handle(what: &str, body: &mut RequestBody) -> Reply {
+    let (name, argument) = what.split_once('/').unwrap_or((what, "0"));
+    let Ok(number) = argument.parse::<u64>() else { return Reply::not_found(what) };
+    match name {
+        "ok" => Reply::json(Bytes::from_static(b"[]")),
+        "panic" => panic!("asked for"),
+        "sleep" => {
+            sleep(Duration::from_millis(number)).await;
+            Reply::json(Bytes::from_static(b"[]"))
+        }
+        "bytes" => Reply::json(Bytes::from(vec![b'x'; number as usize])),
+        "echo" => match body.gather().await {
+            Ok(bytes) => Reply::json(Body::from(bytes)),
+            Err(error) => error.into(),
+        },
+        _ => Reply::not_found(what),
+    }
+}
+
+/// A job service with the plugins of these tests.
+fn jobs_on(shards: &Shards) -> JobService {
+    let mut registry = Registry::default();
+    registry.add_source(plugins::Numbers);
+    registry.add_sink(plugins::Nowhere);
+    JobService::new(shards.clone(), Arc::new(registry), JobSettings::default())
+}
+
+/// A server on one shard.
+struct Running {
+    server: Option<Server>,
+    jobs: JobService,
+    shards: Shards,
+}
+
+impl Running {
+    fn with(limits: HttpLimits) -> Self {
+        Self::set_up(limits, SeaTunnelSettings::default())
+    }
+
+    fn set_up(limits: HttpLimits, seatunnel: SeaTunnelSettings) -> Self {
+        let cpu = allowed_cpus().expect("an affinity mask")[0];
+        let cpus = cpu.to_string().parse().expect("a CPU");
+        let shards = Shards::start(ShardsConfig { cpus: Some(cpus), ..ShardsConfig::default() }).expect("shards");
+        let jobs = jobs_on(&shards);
+        let config = ServerConfig { ports: vec![0], limits, seatunnel, ..ServerConfig::default() };
+        let server = Server::start(&shards, &config, &jobs).expect("a server");
+        Self { server: Some(server), jobs, shards }
+    }
+
+    fn new() -> Self {
+        Self::with(HttpLimits::default())
+    }
+
+    fn server(&self) -> &Server {
+        self.server.as_ref().expect("running")
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.server().local_addr()
+    }
+
+    fn client(&self) -> Client {
+        Client::connect(self.address())
+    }
+
+    fn stats(&self) -> &ShardStats {
+        &self.server().stats()[0]
+    }
+
+    fn stop(&mut self, timeout: Duration) -> usize {
+        self.server.take().expect("running").stop(timeout)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(server) = self.server.take() {
+            server.stop(Duration::ZERO);
+        }
+        self.jobs.stop_all(Duration::from_secs(5));
+        let _ = self.shards.stop(Duration::from_secs(5));
+    }
+}
+
+/// Waits for something that another thread is about to do.
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let patience = std::time::Instant::now() + Duration::from_secs(10);
+    while !is_so() {
+        assert!(std::time::Instant::now() < patience, "never came about: {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// Holds a body against `tests/expected/<name>.json`: as parsed JSON, times masked. With `EGRET_UPDATE_EXPECTED=1`
+/// the file is written instead.
+pub(crate) fn expected(name: &str, body: &[u8]) {
+    let mut body: serde_json::Value = serde_json::from_slice(body).expect("a JSON body");
+    mask_times(&mut body);
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/expected/{name}.json"));
+    if std::env::var_os("EGRET_UPDATE_EXPECTED").is_some() {
+        let text = serde_json::to_string_pretty(&body).expect("JSON") + "\n";
+        std::fs::write(&path, text).expect("a writable tree");
+        return;
+    }
+    let text = std::fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}; EGRET_UPDATE_EXPECTED=1 writes it", path.display()));
+    let expected: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert!(body == expected, "the body of {name} is not as expected: {body:#}");
+}
+
+/// Replaces `yyyy-MM-dd HH:mm:ss` wherever the wire has a time.
+fn mask_times(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Object(fields) => {
+            for (key, value) in fields {
+                if matches!(key.as_str(), "createTime" | "finishTime" | "finishedTime") {
+                    let text = value.as_str().expect("a time is text");
+                    let shape: String =
+                        text.chars().map(|letter| if letter.is_ascii_digit() { '0' } else { letter }).collect();
+                    assert_eq!(shape, "0000-00-00 00:00:00", "{key}");
+                    *value = "yyyy-MM-dd HH:mm:ss".into();
+                } else {
+                    mask_times(value);
+                }
+            }
+        }
+        serde_json::Value::Array(values) => values.iter_mut().for_each(mask_times),
+        _ => {}
+    }
+}

@@ -1,0 +1,70 @@
+//! Starting and stopping.
+
+use super::*;
+use crate::StartError;
+use egret_runtime::net::ClaimError;
+use std::net::TcpStream;
+
+#[test]
+fn a_port_in_use_fails_the_start() {
+    let running = Running::new();
+    let config = ServerConfig { ports: vec![running.address().port()], ..ServerConfig::default() };
+    let error = Server::start(&running.shards, &config, &running.jobs).expect_err("the port is held");
+    assert!(matches!(error, StartError::Claim(ClaimError::InUse { .. })), "{error}");
+}
+
+#[test]
+fn a_limit_that_makes_no_sense_fails_the_start() {
+    let running = Running::new();
+    let limits = HttpLimits { connections_max: 0, ..HttpLimits::default() };
+    let config = ServerConfig { ports: vec![0], limits, ..ServerConfig::default() };
+    let error = Server::start(&running.shards, &config, &running.jobs).expect_err("no connections");
+    assert!(error.to_string().contains("connections_max"), "{error}");
+}
+
+#[test]
+fn every_port_answers_on_every_shard() {
+    let shards = Shards::start(ShardsConfig::default()).expect("shards");
+    let config = ServerConfig { ports: vec![0, 0], ..ServerConfig::default() };
+    let jobs = jobs_on(&shards);
+    let server = Server::start(&shards, &config, &jobs).expect("a server");
+    for address in server.local_addrs() {
+        let mut clients: Vec<_> = (0..64).map(|_| Client::connect(*address)).collect();
+        assert!(clients.iter_mut().all(|client| client.get("/test/ok").status == 200));
+    }
+    assert!(server.stats().iter().all(|stats| stats.accepted.get() > 0), "a shard got no connection");
+    assert_eq!(server.stats().iter().map(|stats| stats.accepted.get()).sum::<u64>(), 128);
+    assert_eq!(server.stop(Duration::from_secs(5)), 0);
+    shards.stop(Duration::from_secs(5)).expect("stopped");
+}
+
+#[test]
+fn requests_are_finished_idle_connections_closed_and_new_ones_refused() {
+    let mut running = Running::new();
+    let address = running.address();
+    let mut idle = running.client();
+    assert_eq!(idle.get("/test/ok").status, 200);
+    let mut fresh = running.client();
+    let mut busy = running.client();
+    busy.send("GET /test/sleep/300 HTTP/1.1\r\nhost: x\r\n\r\n");
+    eventually("all are connected", || running.stats().open.get() == 3 && running.stats().bytes_in.get() > 70);
+    assert_eq!(running.stop(Duration::from_secs(10)), 0);
+    let response = busy.response();
+    assert_eq!((response.status, response.header("connection")), (200, Some("close")));
+    assert!(busy.is_closed() && idle.is_closed() && fresh.is_closed());
+    assert!(TcpStream::connect(address).is_err());
+}
+
+#[test]
+fn what_does_not_finish_in_time_is_cut() {
+    let mut running = Running::new();
+    let mut stuck = running.client();
+    stuck.send("GET /test/sleep/60000 HTTP/1.1\r\nhost: x\r\n\r\n");
+    let mut half = running.client();
+    half.send("POST /test/echo HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nhalf");
+    eventually("both are being served", || running.stats().bytes_in.get() > 100);
+    let begun = std::time::Instant::now();
+    assert_eq!(running.stop(Duration::from_millis(200)), 2);
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert!(stuck.is_closed() && half.is_closed());
+}
