@@ -1,1 +1,62 @@
-fn main() {}
+//! Egret's benchmarks: one module each, one subcommand each. Each prints what it measured beside what it compares with.
+
+mod child;
+mod cores;
+mod fake;
+mod http;
+mod idle;
+mod load;
+mod node;
+mod running_jobs;
+mod show;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use egret_runtime::shard::signals::{self, StopWatch};
+
+/// Egret's benchmarks. Run them in a release build on a machine that does nothing else.
+#[derive(Parser)]
+struct Bench {
+    #[command(subcommand)]
+    benchmark: Benchmark,
+}
+
+#[derive(Subcommand)]
+enum Benchmark {
+    /// How requests and jobs share a CPU: latency of requests beside jobs, what the jobs keep, sharing by weight.
+    Cores(cores::Options),
+    /// Requests at a steady pace against any HTTP/1.1 server: latency from the moment at which each was due.
+    Http(http::Options),
+    /// Requests for the running jobs: without jobs, beside spinning jobs, beside csv to parquet.
+    RunningJobs(running_jobs::Options),
+    /// Random rows, drawn and dropped: rows a second of one core, CPU time of a row, memory.
+    Fake(fake::Options),
+    /// A node without work: time to its first answer, memory, CPU.
+    Idle(idle::Options),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Bench::parse().benchmark {
+        Benchmark::Cores(options) => cores::run(&options),
+        Benchmark::Http(options) => http::run(&options),
+        Benchmark::RunningJobs(options) => stoppable(|watch| running_jobs::run(&options, watch)),
+        Benchmark::Fake(options) => stoppable(|watch| fake::run(&options, watch)),
+        Benchmark::Idle(options) => stoppable(|watch| idle::run(&options, watch)),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("egret-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs a benchmark that has processes and files to clean up: it ends by itself when it is told to stop.
+fn stoppable(
+    benchmark: impl FnOnce(&StopWatch) -> Result<(), Box<dyn std::error::Error>>,
+) -> Result<(), Box<dyn std::error::Error>> {
+    signals::block_stop_signals()?;
+    benchmark(&signals::watch()?)
+}
