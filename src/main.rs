@@ -1,1 +1,48 @@
-fn main() {}
+//! The `egret` command: runs data-integration jobs and serves what runs. It wires the rooms together and holds no
+//! logic of theirs.
+
+/// Writes a line to standard error. Unlike `eprintln!` it goes on when nobody reads there any more
+/// (`egret run job.conf 2>&1 | head -1`): a job must not end half-way because its messages are not wanted.
+macro_rules! tell {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+
+mod check;
+mod cli;
+mod logging;
+mod node;
+mod plugins;
+mod progress;
+mod run;
+mod serve;
+mod statistics;
+mod stdout;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+/// jemalloc: threads of different cores do not share a lock, and it can tell what is allocated.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+fn main() -> ExitCode {
+    let arguments = cli::Arguments::parse();
+    // Before any other thread exists, so that every thread inherits the mask.
+    if let Err(error) = egret_runtime::shard::signals::block_stop_signals() {
+        tell!("egret: cannot block SIGINT and SIGTERM: {error}");
+        return ExitCode::FAILURE;
+    }
+    logging::start(&arguments);
+    let exit = match arguments.command {
+        cli::Command::Run(run) => run::run(&run),
+        cli::Command::Check(check) => check::check(&check),
+        cli::Command::Serve(serve) => serve::serve(&serve),
+        cli::Command::Plugins(plugins) => plugins::plugins(&plugins),
+        cli::Command::Completions { shell } => cli::completions(shell),
+    };
+    ExitCode::from(exit)
+}

@@ -1,0 +1,640 @@
+//! `egret serve`: jobs over SeaTunnel's REST API (contract A), and how a node starts and stops.
+
+mod support;
+
+use std::net::{TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use support::http::Client;
+use support::node::{self, Node, maps};
+use support::program::{Program, egret};
+use support::{Folder, assert_holds, eventually};
+
+/// The body of the documentation's submit-job.
+fn documented_job() -> Value {
+    json!({
+        "env": { "job.mode": "batch" },
+        "source": [{
+            "plugin_name": "FakeSource",
+            "result_table_name": "fake",
+            "row.num": 100,
+            "schema": { "fields": { "name": "string", "age": "int", "card": "int" } },
+        }],
+        "transform": [],
+        "sink": [{ "plugin_name": "Console", "source_table_name": ["fake"] }],
+    })
+}
+
+/// Sends its rows and then idles until it is stopped.
+fn streaming_job(name: &str) -> Value {
+    json!({
+        "env": { "job.mode": "STREAMING", "job.name": name, "checkpoint.interval": 5000 },
+        "source": [{
+            "plugin_name": "FakeSource",
+            "result_table_name": "fake",
+            "row.num": 8,
+            "schema": { "fields": { "id": "bigint" } },
+        }],
+        "sink": [{ "plugin_name": "console", "source_table_name": "fake" }],
+    })
+}
+
+/// The documented job with a part of it changed or added.
+fn changed(pointer: &str, value: Value) -> String {
+    let mut job = documented_job();
+    let (parent, key) = pointer.rsplit_once('/').expect("a path");
+    match job.pointer_mut(parent).expect("a part of the job") {
+        Value::Array(items) => items[key.parse::<usize>().expect("an index")] = value,
+        parent => parent[key] = value,
+    }
+    job.to_string()
+}
+
+fn keys(value: &Value) -> Vec<&str> {
+    value.as_object().expect("an object").keys().map(String::as_str).collect()
+}
+
+#[track_caller]
+fn assert_time(value: &Value) {
+    let text = value.as_str().unwrap_or_else(|| panic!("a time is text: {value}"));
+    let shape: String = text.chars().map(|letter| if letter.is_ascii_digit() { '0' } else { letter }).collect();
+    assert_eq!(shape, "0000-00-00 00:00:00");
+}
+
+#[track_caller]
+fn assert_number(value: &Value) -> f64 {
+    let text = value.as_str().unwrap_or_else(|| panic!("numbers of metrics are text: {value}"));
+    text.parse().unwrap_or_else(|_| panic!("{text}"))
+}
+
+/// All of A.6: the 16 keys and the two of the first documentation, numbers as text, doubles with a point.
+#[track_caller]
+fn assert_metrics(metrics: &Value, table: &str, rows: &str) {
+    for key in ["sourceReceivedCount", "sinkWriteCount", "SourceReceivedCount", "SinkWriteCount"] {
+        assert_eq!(metrics[key], rows, "{key}");
+    }
+    for key in ["SourceReceivedBytes", "SinkWriteBytes"] {
+        assert!(assert_number(&metrics[key]) > 0.0, "{key}");
+    }
+    for key in ["SourceReceivedQPS", "SinkWriteQPS", "SourceReceivedBytesPerSeconds", "SinkWriteBytesPerSeconds"] {
+        assert!(assert_number(&metrics[key]) > 0.0, "{key}");
+        assert!(metrics[key].as_str().is_some_and(|text| text.contains('.')), "{key}: {}", metrics[key]);
+    }
+    for key in ["TableSourceReceivedCount", "TableSinkWriteCount"] {
+        assert_eq!(metrics[key], json!({ table: rows }), "{key}");
+    }
+    for key in [
+        "TableSourceReceivedBytes",
+        "TableSinkWriteBytes",
+        "TableSourceReceivedQPS",
+        "TableSinkWriteQPS",
+        "TableSourceReceivedBytesPerSeconds",
+        "TableSinkWriteBytesPerSeconds",
+    ] {
+        assert_eq!(keys(&metrics[key]), [table], "{key}");
+        assert!(assert_number(&metrics[key][table]) > 0.0, "{key}");
+    }
+    assert_eq!(keys(metrics).len(), 18, "{metrics}");
+}
+
+#[test]
+fn the_documented_job_finishes_with_a_hundred_rows() {
+    let node = Node::start();
+    let reply = node.post("/submit-job?jobName=rest_api_test", &documented_job().to_string()).ok();
+    assert_eq!(keys(&reply), ["jobId", "jobName"]);
+    assert_eq!(reply["jobName"], "rest_api_test");
+    let id = reply["jobId"].as_i64().expect("a number");
+    assert!(id > 0);
+    // It can be looked up at once, whatever its state.
+    assert_eq!(node.job(id)["jobName"], "rest_api_test");
+
+    let job = node.wait_for_state(id, "FINISHED");
+    assert_eq!(job["jobId"], id.to_string());
+    assert_eq!(job["errorMsg"], Value::Null);
+    assert_time(&job["createTime"]);
+    assert_time(&job["finishTime"]);
+    assert_eq!(job["finishedTime"], job["finishTime"]);
+    assert_eq!(job["pluginJarsUrls"], json!([]));
+    assert_metrics(&job["metrics"], "fake", "100");
+    // string of 5, int, int
+    assert_eq!(job["metrics"]["SourceReceivedBytes"], "1300");
+    assert_eq!(
+        job["jobDag"],
+        json!({
+            "jobId": id.to_string(),
+            "pipelineEdges": { "1": [{ "inputVertexId": "1", "targetVertexId": "2" }] },
+            "envOptions": { "job.mode": "batch" },
+            "vertexInfoMap": [
+                { "vertexId": 1, "type": "source", "vertexName": "pipeline-1 [Source[0]-FakeSource]", "tablePaths": ["fake"] },
+                { "vertexId": 2, "type": "sink", "vertexName": "pipeline-1 [Sink[0]-Console-MultiTableSink]", "tablePaths": ["fake"] },
+            ],
+            "vertices": [
+                { "id": 1, "name": "Source[0]-FakeSource", "parallelism": 1 },
+                { "id": 2, "name": "Sink[0]-Console-MultiTableSink", "parallelism": 1 },
+            ],
+            "edges": [{ "inputVertex": "Source[0]-FakeSource", "targetVertex": "Sink[0]-Console-MultiTableSink" }],
+        })
+    );
+    assert_eq!(node.get(&format!("/running-job/{id}")).ok(), job);
+    for list in ["/finished-jobs/FINISHED", "/finished-jobs/finished", "/finished-jobs", "/finished-jobs/"] {
+        assert_eq!(node.get(list).ok(), json!([job]), "{list}");
+    }
+    for list in ["/finished-jobs/FAILED", "/finished-jobs/CANCELED", "/finished-jobs/NO_STATE", "/running-jobs"] {
+        assert_eq!(node.get(list).ok(), json!([]), "{list}");
+    }
+    let ended = node.stop().expect_exit(0);
+    assert_eq!(ended.stdout.lines().filter(|line| line.contains("SeaTunnelRow#tableId=fake")).count(), 100);
+}
+
+#[test]
+fn a_running_job_shows_every_field_and_stops_when_asked() {
+    let node = Node::start();
+    assert_eq!(node.get("/running-jobs").ok(), json!([]));
+    let id = node.submit(&streaming_job("idle"));
+    let job = node.wait_for(id, "RUNNING", |job| job["metrics"]["SinkWriteCount"] == "8");
+    assert_eq!(
+        keys(&job),
+        [
+            "jobId",
+            "jobName",
+            "jobStatus",
+            "envOptions",
+            "createTime",
+            "jobDag",
+            "pluginJarsUrls",
+            "isStartWithSavePoint",
+            "metrics"
+        ]
+    );
+    assert_eq!(job["jobId"], id.to_string());
+    assert_eq!(job["jobName"], "idle");
+    let options = json!({ "job.mode": "STREAMING", "job.name": "idle", "checkpoint.interval": "5000" });
+    assert_eq!(job["envOptions"], options);
+    assert_time(&job["createTime"]);
+    let dag = &job["jobDag"];
+    assert_eq!(keys(dag), ["jobId", "pipelineEdges", "envOptions", "vertexInfoMap", "vertices", "edges"]);
+    assert_eq!(dag["envOptions"], options);
+    assert_eq!(dag["vertexInfoMap"][1]["vertexName"], "pipeline-1 [Sink[0]-console-MultiTableSink]");
+    assert_eq!(job["pluginJarsUrls"], json!([]));
+    assert_eq!(job["isStartWithSavePoint"], false);
+    assert_metrics(&job["metrics"], "fake", "8");
+
+    let running = node.get("/running-jobs").ok();
+    assert_eq!(running.as_array().expect("an array").len(), 1, "{running}");
+    assert_eq!(keys(&running[0]), keys(&job));
+    assert_eq!(running[0]["jobId"], id.to_string());
+    assert_eq!(running[0]["jobStatus"], "RUNNING");
+
+    let reply = node.post("/stop-job", &json!({ "jobId": id, "isStopWithSavePoint": false }).to_string()).ok();
+    assert_eq!(reply, json!({ "jobId": id }));
+    let stopped = node.wait_for_state(id, "CANCELED");
+    assert_metrics(&stopped["metrics"], "fake", "8");
+    assert_eq!(stopped["errorMsg"], Value::Null);
+    assert_eq!(node.get("/running-jobs").ok(), json!([]));
+    assert_eq!(node.get("/finished-jobs/CANCELED").ok(), json!([stopped]));
+    // Already ended: taken, and nothing changes.
+    node.post("/stop-job", &json!({ "jobId": id }).to_string()).ok();
+    assert_eq!(node.job(id), stopped);
+}
+
+#[test]
+fn a_job_stops_at_once() {
+    let node = Node::start();
+    let mut client = node.client();
+    let mut times = Vec::new();
+    for round in 0..5 {
+        // One that idles, and ones that work.
+        let mut job = streaming_job("busy");
+        if round > 0 {
+            job["source"][0]["row.num"] = json!(2_000_000_000);
+            job["sink"][0]["plugin_name"] = json!("Blackhole");
+        }
+        let id = node.submit(&job);
+        node.wait_for(id, "RUNNING", |job| job["metrics"]["SinkWriteCount"] != "0");
+        let info = maps(&format!("/job-info/{id}"));
+        let asked = Instant::now();
+        // The id as text: other clients send it so.
+        client.post(&maps("/stop-job"), &json!({ "jobId": id.to_string() }).to_string()).ok();
+        eventually("CANCELED", || {
+            let job = client.get(&info).ok();
+            if job["jobStatus"] == "CANCELED" { Ok(()) } else { Err(job) }
+        });
+        times.push(asked.elapsed());
+    }
+    eprintln!("stop-job to CANCELED: {times:?}");
+    // 100 ms are promised; a machine that runs other tests beside this one gets some more.
+    assert!(times.iter().all(|time| *time < Duration::from_secs(1)), "{times:?}");
+}
+
+#[test]
+fn unknown_and_wrong_ids_are_answered_as_documented() {
+    let node = Node::start();
+    for path in ["job-info", "running-job"] {
+        for id in ["123", "-5", "733584788375666689"] {
+            assert_eq!(node.get(&format!("/{path}/{id}")).ok(), json!({ "jobId": id }));
+        }
+        let refused = |id: &str| node.get(&format!("/{path}{id}")).refused(400);
+        assert_eq!(refused("/abc"), "For input string: \"abc\"");
+        assert_eq!(refused("/9223372036854775808"), "For input string: \"9223372036854775808\"");
+        assert_eq!(refused("/"), format!("For input string: \"/hazelcast/rest/maps/{path}\""));
+    }
+    let stop = |body: &str| node.post("/stop-job", body);
+    assert_eq!(stop(r#"{"jobId": 733584788375666689}"#).ok(), json!({ "jobId": 733_584_788_375_666_689_i64 }));
+    assert_eq!(stop("{}").refused(400), "jobId cannot be empty.");
+    assert_eq!(stop(r#"{"jobId": null}"#).refused(400), "jobId cannot be empty.");
+    assert_eq!(stop(r#"{"jobId": "abc"}"#).refused(400), "For input string: \"abc\"");
+    assert_eq!(stop("").refused(400), "Request body is empty.");
+    assert_holds(&stop("{\"jobId\": 1").refused(400), &["Invalid JSON format in request body."]);
+}
+
+#[test]
+fn wrong_submissions_are_refused_with_the_documented_texts_and_leave_nothing_behind() {
+    let node = Node::start();
+    let refused = |body: &str| node.post("/submit-job", body).refused(400);
+    assert_eq!(refused(""), "Request body is empty.");
+    for body in ["nonsense", "{", "{\"env\": {}} x", "env { }"] {
+        let message = refused(body);
+        assert!(message.starts_with("Invalid JSON format in request body."), "{body}: {message}");
+        assert_holds(&message, &["<request body>:1:"]);
+    }
+    let no_name = changed("/source/0", json!({ "row.num": 1, "schema": { "fields": { "id": "int" } } }));
+    let cases = [
+        (no_name, "The 'plugin_name' option is not configured, please configure it."),
+        (changed("/source", json!([])), "Miss <Source> config! Please check the config file."),
+        (changed("/sink", json!([])), "Miss <Sink> config! Please check the config file."),
+        (
+            json!({ "env": {}, "sink": documented_job()["sink"] }).to_string(),
+            "Miss <Source> config! Please check the config file.",
+        ),
+        (
+            json!({ "env": {}, "source": documented_job()["source"] }).to_string(),
+            "Miss <Sink> config! Please check the config file.",
+        ),
+        (
+            json!({ "source": documented_job()["source"], "sink": documented_job()["sink"] }).to_string(),
+            "No configuration setting found for key 'env'",
+        ),
+        (
+            changed("/source/0/plugin_name", json!("Fake")),
+            "Plugin PluginIdentifier{engineType='seatunnel', pluginType='source', pluginName='Fake'} not found.",
+        ),
+        (
+            changed("/sink/0/plugin_name", json!("Consul")),
+            "Plugin PluginIdentifier{engineType='seatunnel', pluginType='sink', pluginName='Consul'} not found.",
+        ),
+        (
+            changed("/source/0", json!({ "plugin_name": "FakeSource", "result_table_name": "fake" })),
+            "Unable to create a source for identifier 'FakeSource'.",
+        ),
+        (changed("/source/0/row.num", json!("many")), "Unable to create a source for identifier 'FakeSource'."),
+        (
+            changed("/source/0/rows", json!([{ "kind": "INSERT" }])),
+            "Unable to create a source for identifier 'FakeSource'.",
+        ),
+        (
+            changed("/sink/0", json!({ "plugin_name": "Assert", "source_table_name": "fake" })),
+            "Unable to create a sink for identifier 'Assert'.",
+        ),
+    ];
+    for (body, text) in cases {
+        let message = refused(&body);
+        assert!(message.contains(text), "'{text}' is not in: {message}");
+        assert_holds(&message, &["<request body>:1:"]);
+    }
+    let query = |query: &str| node.post(&format!("/submit-job?{query}"), &documented_job().to_string()).refused(400);
+    assert_eq!(query("isStartWithSavePoint=true"), "Please provide jobId when start with save point.");
+    assert_eq!(query("jobId=abc"), "For input string: \"abc\"");
+    assert_eq!(query("jobId"), "Invalid Params format in Params.");
+    assert_eq!(node.get("/running-jobs").ok(), json!([]));
+    assert_eq!(node.get("/finished-jobs").ok(), json!([]));
+}
+
+#[test]
+fn names_and_ids_come_from_the_query_then_from_the_config() {
+    let node = Node::start();
+    let named = changed("/env", json!({ "job.mode": "BATCH", "job.name": "来自配置" }));
+    let body = documented_job().to_string();
+    let name = |query: &str, body: &str| node.post(&format!("/submit-job{query}"), body).ok()["jobName"].clone();
+    assert_eq!(name("?jobName=%E4%BD%9C%E4%B8%9A%201", &named), "作业 1");
+    assert_eq!(name("", &named), "来自配置");
+    assert_eq!(name("", &body), "SeaTunnel_Job");
+    let reply = node.request("PUT", "/submit-job?jobId=733584788375666689&jobName=put", &body).ok();
+    assert_eq!(reply, json!({ "jobId": 733_584_788_375_666_689_i64, "jobName": "put" }));
+    node.wait_for_state(733_584_788_375_666_689, "FINISHED");
+    let again = node.post("/submit-job?jobId=733584788375666689", &body).refused(400);
+    assert_holds(
+        &again,
+        &["The job id 733584788375666689 has already been submitted and is not starting with a savepoint."],
+    );
+    let hocon = "env { job.name = from_hocon }\nsource { FakeSource { schema { fields { id = int } } } }\nsink { Blackhole { } }";
+    assert_eq!(name("?format=hocon", hocon), "from_hocon");
+}
+
+#[test]
+fn the_id_of_a_running_job_starts_nothing_a_second_time() {
+    let node = Node::start();
+    let body = streaming_job("once").to_string();
+    for _ in 0..3 {
+        let reply = node.post("/submit-job?jobId=4242", &body).ok();
+        assert_eq!(reply, json!({ "jobId": 4242, "jobName": "once" }));
+    }
+    assert_eq!(node.get("/running-jobs").ok().as_array().expect("an array").len(), 1);
+    node.post("/stop-job", r#"{"jobId":"4242"}"#).ok();
+    node.wait_for_state(4242, "CANCELED");
+}
+
+#[test]
+fn several_jobs_are_submitted_and_stopped_by_one_request() {
+    let node = Node::start();
+    let job = |id: &str, name: &str| {
+        let mut job = streaming_job("config");
+        job["params"] = json!({ "jobId": id, "jobName": name, "isStartWithSavePoint": "false" });
+        job
+    };
+    let reply = node.post("/submit-jobs", &json!([job("11", "a"), job("12", "b")]).to_string()).ok();
+    assert_eq!(reply, json!([{ "jobId": "11", "jobName": "a" }, { "jobId": "12", "jobName": "b" }]));
+    let reply = node.post("/stop-jobs", &json!([{ "jobId": 11 }, { "jobId": "12" }]).to_string()).ok();
+    assert_eq!(reply, json!([{ "jobId": 11 }, { "jobId": 12 }]));
+    node.wait_for_state(11, "CANCELED");
+    node.wait_for_state(12, "CANCELED");
+}
+
+#[test]
+fn metrics_are_kept_for_each_table() {
+    let node = Node::start();
+    let table = |path: &str, rows: u32| {
+        json!({
+            "row.num": rows,
+            "string.length": 1,
+            "schema": { "table": path, "fields": { "id": "bigint", "letter": "string", "number": "int" } },
+        })
+    };
+    let id = node.submit(&json!({
+        "env": { "job.mode": "batch" },
+        "source": [{
+            "plugin_name": "FakeSource",
+            "result_table_name": "fake",
+            "tables_configs": [table("fake.table1", 10), table("fake.public.table2", 5)],
+        }],
+        "sink": [{ "plugin_name": "Console", "source_table_name": "fake" }],
+    }));
+    let metrics = node.wait_for_state(id, "FINISHED")["metrics"].clone();
+    let by_table =
+        |one: u32, two: u32| json!({ "fake.table1": one.to_string(), "fake.public.table2": two.to_string() });
+    for side in ["SourceReceived", "SinkWrite"] {
+        assert_eq!(metrics[format!("{side}Count")], "15");
+        assert_eq!(metrics[format!("{side}Bytes")], (15 * 13).to_string());
+        assert_eq!(metrics[format!("Table{side}Count")], by_table(10, 5));
+        assert_eq!(metrics[format!("Table{side}Bytes")], by_table(130, 65));
+    }
+}
+
+#[test]
+fn a_failed_job_says_why_in_the_history() {
+    let node = Node::start();
+    let mut job = documented_job();
+    job["sink"] = json!([{
+        "plugin_name": "Assert",
+        "source_table_name": "fake",
+        "rules": { "row_rules": [{ "rule_type": "MAX_ROW", "rule_value": 99 }] },
+    }]);
+    let id = node.submit(&job);
+    let failed = node.wait_for_state(id, "FAILED");
+    assert_holds(failed["errorMsg"].as_str().expect("a text"), &["row num :100 fail rule"]);
+    assert_eq!(failed["metrics"]["SourceReceivedCount"], "100");
+    assert_eq!(node.get("/finished-jobs/FAILED").ok(), json!([failed]));
+}
+
+#[test]
+fn finished_jobs_come_in_the_order_of_their_end() {
+    let node = Node::start();
+    let ids: Vec<i64> = (0..5)
+        .map(|_| {
+            let id = node.submit(&documented_job());
+            node.wait_for_state(id, "FINISHED");
+            id
+        })
+        .collect();
+    let listed: Vec<Value> = node.get("/finished-jobs").ok().as_array().expect("an array").clone();
+    let listed: Vec<&Value> = listed.iter().map(|job| &job["jobId"]).collect();
+    assert_eq!(listed, ids.iter().map(|id| json!(id.to_string())).collect::<Vec<_>>().iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn a_submitted_job_is_at_once_seen_over_every_connection() {
+    let node = Node::start();
+    // Connections are spread over the shards by the kernel.
+    let mut clients: Vec<Client> = (0..16).map(|_| node.client()).collect();
+    for client in &mut clients {
+        client.get(&maps("/running-jobs")).ok();
+    }
+    for round in 0..8 {
+        let name = format!("round {round}");
+        let submitter = round % clients.len();
+        let reply = clients[submitter].post(&maps("/submit-job"), &streaming_job(&name).to_string()).ok();
+        let id = reply["jobId"].as_i64().expect("a number");
+        for client in &mut clients {
+            client.send(&format!("GET {} HTTP/1.1\r\nhost: egret\r\n\r\n", maps(&format!("/job-info/{id}"))));
+            client.send(&format!("GET {} HTTP/1.1\r\nhost: egret\r\n\r\n", maps("/running-jobs")));
+        }
+        for client in &mut clients {
+            assert_eq!(client.response().ok()["jobName"], name);
+            let running = client.response().ok();
+            let found = running
+                .as_array()
+                .expect("an array")
+                .iter()
+                .any(|job| job["jobId"].as_str() == Some(id.to_string().as_str()));
+            assert!(found, "{id} is not in {running}");
+        }
+    }
+    node.stop().expect_exit(0);
+}
+
+#[test]
+fn connections_are_kept_and_pipelined_requests_are_answered_in_order() {
+    let node = Node::start();
+    let mut client = node.client();
+    for _ in 0..100 {
+        assert_eq!(client.get(&maps("/running-jobs")).ok(), json!([]));
+    }
+    let ids: Vec<String> = (1..=50).map(|id| id.to_string()).collect();
+    let requests: String = ids
+        .iter()
+        .map(|id| format!("GET {} HTTP/1.1\r\nhost: egret\r\n\r\n", maps(&format!("/job-info/{id}"))))
+        .collect();
+    client.send(&requests);
+    for id in &ids {
+        assert_eq!(client.response().ok(), json!({ "jobId": id }));
+    }
+    // A submission between two looks at the list.
+    let body = streaming_job("piped").to_string();
+    let list = format!("GET {} HTTP/1.1\r\nhost: egret\r\n\r\n", maps("/running-jobs"));
+    let submit = format!(
+        "POST {} HTTP/1.1\r\nhost: egret\r\ncontent-length: {}\r\n\r\n{body}",
+        maps("/submit-job?jobId=7"),
+        body.len()
+    );
+    client.send(&format!("{list}{submit}{list}"));
+    assert_eq!(client.response().ok(), json!([]));
+    assert_eq!(client.response().ok(), json!({ "jobId": 7, "jobName": "piped" }));
+    assert_eq!(client.response().ok()[0]["jobId"], "7");
+    client.send("GET /hazelcast/rest/maps/running-jobs HTTP/1.1\r\nhost: egret\r\nconnection: close\r\n\r\n");
+    client.response().ok();
+    assert!(client.is_closed());
+}
+
+#[test]
+fn a_body_may_come_in_chunks() {
+    let node = Node::start();
+    let body = documented_job().to_string();
+    let (one, two) = body.split_at(body.len() / 2);
+    let mut client = node.client();
+    client.send(&format!(
+        "POST {} HTTP/1.1\r\nhost: egret\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{one}\r\n",
+        maps("/submit-job"),
+        one.len()
+    ));
+    client.send(&format!("{:X}\r\n{two}\r\n0\r\n\r\n", two.len()));
+    let id = client.response().ok()["jobId"].as_i64().expect("a number");
+    node.wait_for_state(id, "FINISHED");
+}
+
+#[test]
+fn other_paths_and_methods_are_refused() {
+    let node = Node::start();
+    node.get("/no-such-endpoint").refused(404);
+    let reply = node.get("/submit-job");
+    reply.refused(405);
+    assert_eq!(reply.header("allow"), Some("POST, PUT"));
+    node.request("DELETE", "/running-jobs", "").refused(405);
+}
+
+#[test]
+fn a_stop_signal_lets_requests_finish_and_stops_the_jobs() {
+    let node = Node::start();
+    let address = node.address();
+    let id = node.submit(&streaming_job("to_be_stopped"));
+    node.wait_for(id, "RUNNING", |job| job["metrics"]["SinkWriteCount"] == "8");
+    // Half of a request is there.
+    let body = streaming_job("last").to_string();
+    let (one, two) = body.split_at(20);
+    let (mut busy, mut idle) = (node.client(), node.client());
+    idle.get(&maps("/running-jobs")).ok();
+    busy.get(&maps("/running-jobs")).ok();
+    busy.begin_post(&maps("/submit-job?jobId=77"), body.len());
+    busy.send(one);
+    node.program().signal(libc::SIGTERM);
+    let asked = Instant::now();
+    node.program()
+        .wait_for_stderr("the stop in the log", |log| log.contains("SIGTERM: no more requests").then_some(()));
+    assert!(idle.is_closed(), "a connection without a request is closed");
+    eventually("no new connections", || match TcpStream::connect(address) {
+        Ok(_) => Err("a connection was accepted"),
+        Err(_) => Ok(()),
+    });
+    busy.send(two);
+    let reply = busy.response();
+    assert_eq!(reply.ok(), json!({ "jobId": 77, "jobName": "last" }));
+    assert_eq!(reply.header("connection"), Some("close"));
+    assert!(busy.is_closed());
+    let ended = node.into_program().end().expect_exit(0);
+    eprintln!("SIGTERM to the end: {:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(15), "the bound is the default of --stop-timeout");
+    for id in [id, 77] {
+        let end = ended.stderr.lines().find(|line| line.contains("job ended") && line.contains(&format!("job={id} ")));
+        assert!(end.is_some_and(|line| line.contains("state=CANCELED")), "{id}:\n{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_request_that_never_finishes_does_not_hold_up_the_end() {
+    let node = Node::with(&["--stop-timeout", "1"]);
+    let mut stuck = node.client();
+    stuck.begin_post(&maps("/submit-job"), 100);
+    let asked = Instant::now();
+    let ended = node.stop().expect_exit(0);
+    eprintln!("SIGTERM to the end, with a request that never finishes: {:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+    assert_holds(&ended.stderr, &["SIGTERM: no more requests"]);
+}
+
+#[test]
+fn a_node_goes_on_when_nobody_reads_its_log() {
+    let node = Node::unheard();
+    let ids = [1, 2, 3].map(|_| node.submit(&streaming_job("unheard")));
+    for id in ids {
+        node.wait_for(id, "RUNNING", |job| job["metrics"]["SinkWriteCount"] == "8");
+    }
+    node.stop().expect_exit(0);
+}
+
+#[test]
+fn an_idle_node_ends_at_once_on_either_signal() {
+    for signal in [libc::SIGTERM, libc::SIGINT] {
+        let program = Node::start().into_program();
+        let asked = Instant::now();
+        program.signal(signal);
+        program.end().expect_exit(0);
+        assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+    }
+}
+
+/// Starts a node that must not start; gives what it says.
+#[track_caller]
+fn refused_start(arguments: &[&str]) -> String {
+    let mut command = egret(["serve"]);
+    command.args(arguments);
+    let ended = Program::start(command).end().expect_exit(1);
+    assert_eq!(ended.stdout, "");
+    ended.stderr
+}
+
+#[test]
+fn a_port_in_use_fails_the_start_with_one_line() {
+    let other_program = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let other_node = Node::start();
+    for address in [other_program.local_addr().expect("bound"), other_node.address()] {
+        let told = refused_start(&["--port", &address.port().to_string()]);
+        assert!(told.starts_with(&format!("egret: {address} is in use by another process: ")), "{told}");
+        assert_eq!(told.lines().count(), 1, "{told}");
+    }
+    // Its connections were its own all the time.
+    assert_eq!(other_node.get("/running-jobs").ok(), json!([]));
+}
+
+const STREAMING_FILE: &str = r#"
+env { job.mode = "STREAMING", job.name = "from_file" }
+source { FakeSource { row.num = ${rows:3}, schema { fields { id = "int" } } } }
+sink { Blackhole { } }
+"#;
+
+#[test]
+fn files_on_the_command_line_are_submitted_at_the_start() {
+    let folder = Folder::new();
+    let (one, two) = (folder.write("one.conf", STREAMING_FILE), folder.write("two.conf", STREAMING_FILE));
+    let mut command = node::command(&[&one, &two]);
+    command.args(["-i", "rows=6"]);
+    let node = Node::from_command(command);
+    // They are there when the node starts to listen.
+    let running = node.get("/running-jobs").ok();
+    let names: Vec<&Value> = running.as_array().expect("an array").iter().map(|job| &job["jobName"]).collect();
+    assert_eq!(names, ["from_file", "from_file"]);
+    let id = running[0]["jobId"].as_str().and_then(|id| id.parse().ok()).expect("an id");
+    node.wait_for(id, "RUNNING", |job| job["metrics"]["SinkWriteCount"] == "6");
+    node.stop().expect_exit(0);
+}
+
+#[test]
+fn a_wrong_file_fails_the_start() {
+    let folder = Folder::new();
+    let right = folder.write("right.conf", STREAMING_FILE);
+    let wrong = folder.write("wrong.conf", &STREAMING_FILE.replace("Blackhole", "Blackhol"));
+    let told = refused_start(&["--port", "0", &right.display().to_string(), &wrong.display().to_string()]);
+    assert_holds(&told, &[&format!("{}:4:", wrong.display()), "pluginName='Blackhol'} not found.", "'Blackhole'"]);
+    assert!(!told.contains("listening"), "{told}");
+    let missing = folder.at("missing.conf");
+    let told = refused_start(&["--port", "0", &missing.display().to_string()]);
+    assert_holds(&told, &[&missing.display().to_string(), "No such file"]);
+}
