@@ -277,36 +277,6 @@ fn tables_are_judged_by_their_keys_and_columns() {
     );
 }
 
-/// Runs the configs of the corpus that need only the plugins of this crate and the plain transforms.
-#[test]
-fn configs_of_the_corpus_behave_as_their_authors_expect() {
-    let Some(folder) = std::env::var_os("EGRET_CONFORMANCE") else {
-        eprintln!("SKIPPED: EGRET_CONFORMANCE does not name a folder with job configs, none were run");
-        return;
-    };
-    let folder = std::path::Path::new(&folder);
-    let cases = std::fs::read_to_string(folder.join("cases.json")).expect("cases.json");
-    let cases: serde_json::Value = serde_json::from_str(&cases).expect("JSON");
-    let mut registry = Registry::default();
-    crate::register(&mut registry);
-    egret_runtime::transform::register(&mut registry);
-    let (mut ran, mut wrong) = (0, Vec::new());
-    for case in cases.as_array().expect("a list") {
-        let name = case["conf"].as_str().expect("a name");
-        let text = std::fs::read_to_string(folder.join("cases").join(name)).expect("a config");
-        let passes = case["expect"] == "pass";
-        match run_job(&registry, &text) {
-            Err(error) if error.starts_with("no s") || error.starts_with("no transform") => continue,
-            Ok(_) if passes => {}
-            Err(_) if !passes => {}
-            other => wrong.push(format!("{name}: {other:?}")),
-        }
-        ran += 1;
-    }
-    eprintln!("{ran} configs ran");
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
 #[test]
 fn the_page_shows_the_options_that_are_read() {
     let tables = [
