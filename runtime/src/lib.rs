@@ -6,7 +6,9 @@
 pub mod config;
 pub mod file;
 pub mod flow;
+mod java_regex;
 pub mod job;
+pub mod json_path;
 pub mod metrics;
 pub mod net;
 pub mod plan;

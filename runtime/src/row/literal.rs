@@ -17,7 +17,7 @@ use super::text::{DecimalError, days_of, parse_date, parse_decimal, parse_time, 
 use super::{Column, ColumnBuilder, DataType, Field, ListColumn, MapColumn, RowColumn, TableSchema};
 use crate::config::{Object, Position, Problem, Problems, Value, ValueKind, nearest, render_json_value};
 
-const BASE64: GeneralPurpose = GeneralPurpose::new(
+pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
@@ -376,7 +376,7 @@ fn mismatch(column: &str, data_type: &DataType, value: &Value) -> LiteralError {
     }
 }
 
-fn expected(data_type: &DataType) -> String {
+pub(crate) fn expected(data_type: &DataType) -> String {
     match data_type {
         DataType::TinyInt => "TINYINT (a whole number from -128 to 127)".into(),
         DataType::SmallInt => "SMALLINT (a whole number from -32768 to 32767)".into(),
@@ -430,7 +430,7 @@ fn float(value: &Value) -> Option<f32> {
 }
 
 /// Digits behind the point that a number needs; negative when it ends in zeros before the point.
-fn digits_behind_point(text: &str) -> i64 {
+pub(crate) fn digits_behind_point(text: &str) -> i64 {
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let fraction = fraction.trim_end_matches('0');

@@ -11,7 +11,6 @@ mod compare;
 mod decimal;
 mod expr;
 mod functions;
-mod java_regex;
 mod like;
 mod parse;
 #[cfg(test)]

@@ -2,10 +2,10 @@
 
 use super::super::bind::{Binder, Refusal};
 use super::super::expr::Expr;
-use super::super::java_regex::{Flags, JavaRegex, Replacement};
 use super::super::value::{Numbers, Texts, boolean_rows, some, text_rows};
 use super::text::byte_at;
 use super::{Args, Function, call};
+use crate::java_regex::{Flags, JavaRegex, Replacement};
 use crate::row::DataType;
 use arrow::datatypes::Int64Type;
 
@@ -97,9 +97,10 @@ fn replace(mut args: Args, _: &mut Binder<'_>) -> Result<Expr, Refusal> {
             let replacement = some!(replacements.get(row));
             let flags = flags.and_then(|flags| flags.get(row)).unwrap_or_default();
             let regex = pattern_of(&patterns, &mut last, expression, flags)?;
+            let mut push = |piece: &str| out.push(piece);
             match &constant_replacement {
-                Some(replacement) => regex.replace_all(text, replacement, out)?,
-                None => regex.replace_all(text, &Replacement::compile(replacement, regex)?, out)?,
+                Some(replacement) => regex.replace(text, replacement, usize::MAX, &mut push)?,
+                None => regex.replace(text, &Replacement::compile(replacement, regex)?, usize::MAX, &mut push)?,
             }
             Ok(Some(()))
         })

@@ -10,8 +10,6 @@
 
 mod translate;
 
-use super::value::TextBuilder;
-
 /// Steps that one match may take back before it is given up.
 const BACKTRACK_MAX: usize = 1_000_000;
 /// Bytes that a compiled pattern may take.
@@ -128,31 +126,33 @@ impl JavaRegex {
         Ok(found)
     }
 
-    /// Writes the text with every match replaced.
-    pub(super) fn replace_all(
+    /// Gives the text with its first `times` matches replaced to `out`, piece by piece.
+    pub(crate) fn replace(
         &self,
         text: &str,
         replacement: &Replacement,
-        out: &mut TextBuilder,
+        times: usize,
+        out: &mut impl FnMut(&str) -> Result<(), String>,
     ) -> Result<(), String> {
-        let mut copied = 0;
+        let (mut copied, mut replaced) = (0, 0);
         self.each_match(text, 0, |groups| {
             let (from, to) = groups.get(0).unwrap_or((0, 0));
-            out.push(&text[copied..from])?;
+            out(&text[copied..from])?;
             for piece in &replacement.pieces {
                 match piece {
-                    Piece::Text(literal) => out.push(literal)?,
+                    Piece::Text(literal) => out(literal)?,
                     Piece::Group(group) => {
                         if let Some((from, to)) = groups.get(*group) {
-                            out.push(&text[from..to])?;
+                            out(&text[from..to])?;
                         }
                     }
                 }
             }
             copied = to;
-            Ok(true)
+            replaced += 1;
+            Ok(replaced < times)
         })?;
-        out.push(&text[copied..])
+        out(&text[copied..])
     }
 
     /// Calls `each` with the groups of every match from byte `from` on, until it says false.
@@ -284,7 +284,6 @@ impl Replacement {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::value::text_rows;
     use super::*;
 
     fn regex(pattern: &str) -> JavaRegex {
@@ -292,11 +291,19 @@ mod tests {
     }
 
     fn replaced(text: &str, pattern: &str, replacement: &str) -> String {
-        use arrow::array::AsArray;
+        replaced_times(text, pattern, replacement, usize::MAX)
+    }
+
+    fn replaced_times(text: &str, pattern: &str, replacement: &str, times: usize) -> String {
         let regex = regex(pattern);
         let replacement = Replacement::compile(replacement, &regex).expect("replacement");
-        let array = text_rows(1, 0, |_, out| regex.replace_all(text, &replacement, out).map(Some)).expect("row");
-        array.as_string::<i32>().value(0).to_owned()
+        let mut out = String::new();
+        let mut push = |piece: &str| {
+            out.push_str(piece);
+            Ok(())
+        };
+        regex.replace(text, &replacement, times, &mut push).expect("replaced");
+        out
     }
 
     #[test]
@@ -350,6 +357,7 @@ mod tests {
         assert_eq!(replaced("abc", "x*", "-"), "-a-b-c-");
         assert_eq!(replaced("aaa", "a(?=a)", "b"), "bba");
         assert_eq!(replaced("Hello    World", " +", " "), "Hello World");
+        assert_eq!(replaced_times("aaa", "a", "b", 1), "baa");
         for wrong in ["$2", "$", "${y}", "\\", "$x"] {
             assert!(Replacement::compile(wrong, &regex("(a)")).is_err(), "{wrong}");
         }
