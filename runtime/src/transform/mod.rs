@@ -7,12 +7,14 @@ mod copy;
 mod field_mapper;
 mod filter;
 mod filter_row_kind;
+mod json_path;
 mod replace;
 mod row_kind_extractor;
 mod split;
 pub mod sql;
 #[cfg(test)]
 mod testing;
+mod unsupported;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -30,10 +32,12 @@ pub fn register(registry: &mut Registry) {
     registry.add_transform(field_mapper::FieldMapper);
     registry.add_transform(filter::Filter);
     registry.add_transform(filter_row_kind::FilterRowKind);
+    registry.add_transform(json_path::JsonPath);
     registry.add_transform(replace::Replace);
     registry.add_transform(row_kind_extractor::RowKindExtractor);
     registry.add_transform(split::Split);
     registry.add_transform(sql::SqlFactory);
+    unsupported::ALL.into_iter().for_each(|transform| registry.add_transform(transform));
 }
 
 /// A plan whose workers share all that they need: the work is a function of the batch.
@@ -180,10 +184,12 @@ mod tests {
     fn the_page_shows_the_options_that_are_read() {
         let mut registry = Registry::default();
         super::register(&mut registry);
-        // Sql has a page of its own.
-        let plain = |plugin: &&dyn Plugin| plugin.name() != "Sql";
+        // Sql has a page of its own; what is not supported has no options that mean something.
+        let refused = super::unsupported::ALL.map(|transform| transform.name());
+        let plain = |plugin: &&dyn Plugin| plugin.name() != "Sql" && !refused.contains(&plugin.name());
         let plugins = registry.plugins(PluginKind::Transform).into_iter().filter(plain);
-        let tables: Vec<_> = plugins.map(|plugin| (plugin.name(), plugin.options())).collect();
+        let mut tables: Vec<_> = plugins.map(|plugin| (plugin.name(), plugin.options())).collect();
+        tables.push(("JsonPath columns", super::json_path::JsonPath::COLUMN_OPTIONS));
         super::testing::check_page("transforms.md", &tables);
     }
 }

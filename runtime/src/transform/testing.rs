@@ -120,10 +120,13 @@ pub(super) fn problems(factory: &dyn TransformFactory, config: &Value, table: &T
     problems.iter().map(ToString::to_string).collect()
 }
 
-pub(super) fn apply(plan: &dyn TransformPlan, batch: Batch) -> Batch {
+pub(super) fn task_context() -> TaskContext {
     let probe = Rc::new(TaskProbe::new(Arc::new(TaskStats::new([]))));
-    let context = TaskContext { job_id: 1, index: 0, parallelism: 1, attempt: 0, probe };
-    let batch = plan.transform(&context).expect("a worker").apply(batch).expect("rows");
+    TaskContext { job_id: 1, index: 0, parallelism: 1, attempt: 0, probe }
+}
+
+pub(super) fn apply(plan: &dyn TransformPlan, batch: Batch) -> Batch {
+    let batch = plan.transform(&task_context()).expect("a worker").apply(batch).expect("rows");
     assert_eq!(batch.rows.schema(), *plan.output().arrow());
     batch
 }
