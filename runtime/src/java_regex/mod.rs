@@ -155,6 +155,14 @@ impl JavaRegex {
         out(&text[copied..])
     }
 
+    /// Calls `each` with where every match begins and ends, until it says false.
+    pub(crate) fn each_span(&self, text: &str, mut each: impl FnMut(usize, usize) -> bool) -> Result<(), String> {
+        self.each_match(text, 0, |groups| {
+            let (from, to) = groups.get(0).unwrap_or((0, 0));
+            Ok(each(from, to))
+        })
+    }
+
     /// Calls `each` with the groups of every match from byte `from` on, until it says false.
     fn each_match(
         &self,

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, StringArray, StringBuilder};
-use regex::Regex;
 
 use super::{Pure, append, as_text, column_index, place_of};
 use crate::config::{OptionKind, OptionSpec, OptionTable, Options, Problem, Problems};
-use crate::plugin::{PlanContext, Plugin, TransformFactory, TransformPlan};
+use crate::java_regex::{Flags, JavaRegex, Replacement};
+use crate::plugin::{PlanContext, Plugin, TaskError, TransformFactory, TransformPlan};
 use crate::row::{Column, DataType, TableSchema};
 
 const OPTIONS: OptionTable = &[
@@ -46,7 +46,7 @@ impl Plugin for Replace {
     }
 
     fn summary(&self) -> &'static str {
-        "Replaces text in one column. Regular expressions are those of Java without look-around and back references."
+        "Replaces text in one column. Regular expressions are those of Java."
     }
 }
 
@@ -76,7 +76,9 @@ impl TransformFactory for Replace {
         let output = input.with_columns(columns);
         let table = output.clone();
         Ok(Pure::plan(output, move |batch| {
-            let replaced = replacer.replace_all(&as_text(batch.rows.column(index), &data_type));
+            let texts = as_text(batch.rows.column(index), &data_type);
+            let replaced =
+                replacer.replace_all(&texts).map_err(|message| TaskError::permanent(format!("Replace: {message}")))?;
             append(&batch, &table, &[index], [Arc::new(replaced) as ArrayRef])
         }))
     }
@@ -97,115 +99,54 @@ fn replacer(options: &Options<'_>, context: &PlanContext, warnings: &mut Problem
         }
         return Ok(Replacer::Text { pattern, replacement });
     }
-    let regex = Regex::new(&pattern).map_err(|error| wrong("pattern", regex_message(&error)))?;
-    let parts = replacement_parts(&replacement, &regex).map_err(|message| wrong("replacement", message))?;
-    Ok(Replacer::Regex { regex, parts, first })
-}
-
-/// What is wrong with a regular expression, on one line.
-pub(super) fn regex_message(error: &regex::Error) -> String {
-    let text = error.to_string();
-    let cause = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
-    format!("is not a regular expression that is supported here: {cause}")
+    let regex = JavaRegex::compile(&pattern, Flags::default()).map_err(|message| wrong("pattern", message))?;
+    let replacement = Replacement::compile(&replacement, &regex).map_err(|message| wrong("replacement", message))?;
+    Ok(Replacer::Regex { regex, replacement, first })
 }
 
 enum Replacer {
     Text { pattern: String, replacement: String },
-    Regex { regex: Regex, parts: Vec<Part>, first: bool },
-}
-
-/// A piece of a replacement.
-enum Part {
-    Text(String),
-    Group(usize),
+    Regex { regex: JavaRegex, replacement: Replacement, first: bool },
 }
 
 impl Replacer {
-    fn replace_all(&self, texts: &StringArray) -> StringArray {
+    fn replace_all(&self, texts: &StringArray) -> Result<StringArray, String> {
         let mut builder = StringBuilder::with_capacity(texts.len(), texts.value_data().len());
         let mut replaced = String::new();
-        for text in texts {
+        for (row, text) in texts.iter().enumerate() {
             match text {
                 None => builder.append_null(),
                 Some(text) => {
                     replaced.clear();
-                    self.replace(text, &mut replaced);
+                    self.replace(text, &mut replaced).map_err(|message| format!("row {}: {message}", row + 1))?;
                     builder.append_value(&replaced);
                 }
             }
         }
-        builder.finish()
+        Ok(builder.finish())
     }
 
-    fn replace(&self, text: &str, out: &mut String) {
-        let mut rest = 0;
+    fn replace(&self, text: &str, out: &mut String) -> Result<(), String> {
         match self {
             Self::Text { pattern, replacement } => {
+                let mut rest = 0;
                 for (at, found) in text.match_indices(pattern.as_str()) {
                     out.push_str(&text[rest..at]);
                     out.push_str(replacement);
                     rest = at + found.len();
                 }
+                out.push_str(&text[rest..]);
+                Ok(())
             }
-            Self::Regex { regex, parts, first } => {
-                for groups in regex.captures_iter(text).take(if *first { 1 } else { usize::MAX }) {
-                    let Some(whole) = groups.get(0) else { continue };
-                    out.push_str(&text[rest..whole.start()]);
-                    for part in parts {
-                        match part {
-                            Part::Text(text) => out.push_str(text),
-                            Part::Group(index) => out.push_str(groups.get(*index).map_or("", |group| group.as_str())),
-                        }
-                    }
-                    rest = whole.end();
-                }
+            Self::Regex { regex, replacement, first } => {
+                let times = if *first { 1 } else { usize::MAX };
+                regex.replace(text, replacement, times, &mut |piece| {
+                    out.push_str(piece);
+                    Ok(())
+                })
             }
         }
-        out.push_str(&text[rest..]);
     }
-}
-
-/// Reads a replacement as Java does: `$` and digits (as many as make a group that exists) or `${name}` for a group, a
-/// backslash before a character that stands for itself.
-fn replacement_parts(replacement: &str, regex: &Regex) -> Result<Vec<Part>, String> {
-    let mut parts = Vec::new();
-    let mut text = String::new();
-    let mut letters = replacement.chars().peekable();
-    while let Some(letter) = letters.next() {
-        match letter {
-            '\\' => text.push(letters.next().ok_or("ends in a backslash: write \\\\ for a backslash")?),
-            '$' => {
-                let group = match letters.next() {
-                    Some('{') => {
-                        let name: String = letters.by_ref().take_while(|letter| *letter != '}').collect();
-                        let named = regex.capture_names().position(|group| group == Some(name.as_str()));
-                        named.ok_or_else(|| format!("the pattern has no group '{name}'"))?
-                    }
-                    Some(digit) if digit.is_ascii_digit() => {
-                        let mut group = digit as usize - '0' as usize;
-                        if group >= regex.captures_len() {
-                            return Err(format!("the pattern has no group {group}"));
-                        }
-                        while let Some(next) = letters.peek().and_then(|letter| letter.to_digit(10)) {
-                            let longer = group * 10 + next as usize;
-                            if longer >= regex.captures_len() {
-                                break;
-                            }
-                            group = longer;
-                            letters.next();
-                        }
-                        group
-                    }
-                    _ => return Err("has a $ that names no group: write \\$ for a dollar sign".into()),
-                };
-                parts.push(Part::Text(std::mem::take(&mut text)));
-                parts.push(Part::Group(group));
-            }
-            letter => text.push(letter),
-        }
-    }
-    parts.push(Part::Text(text));
-    Ok(parts)
 }
 
 #[cfg(test)]
@@ -241,6 +182,7 @@ mod tests {
         assert_eq!(replaced("tyrant", ".+", "b", &["is_regex", "replace_first"]), "b");
         assert_eq!(replaced("a1b22", "[0-9]+", "#", &["is_regex"]), "a#b#");
         assert_eq!(replaced("a1b22", "[0-9]+", "#", &["is_regex", "replace_first"]), "a#b22");
+        assert_eq!(replaced("a1b22", "(?<=b)\\d(?=2)", "#", &["is_regex"]), "a1b#2");
     }
 
     #[test]
@@ -250,7 +192,7 @@ mod tests {
         assert_eq!(replaced("x-y", "(?<left>\\w)-.", "${left}\\$1\\\\", &["is_regex"]), "x$1\\");
         let table = text_table(&[Some("x")]).0;
         for (replacement, message) in
-            [("$3", "no group 3"), ("${no}", "no group 'no'"), ("$", "names no group"), ("\\", "ends in a backslash")]
+            [("$3", "no group 3"), ("${no}", "no group 'no'"), ("$", "followed by a group"), ("\\", "backslash")]
         {
             let told = problems(&Replace, &config("(.)(.)", replacement, &["is_regex"]), &table);
             assert!(told[0].contains(message) && told[0].contains("option 'replacement'"), "{told:?}");
@@ -268,14 +210,14 @@ mod tests {
     #[test]
     fn mistakes_are_told_together() {
         let table = text_table(&[Some("x")]).0;
-        let mut bad = config("(?=x)", "", &["is_regex"]);
+        let mut bad = config("(x", "", &["is_regex"]);
         let crate::config::ValueKind::Object(object) = &mut bad.kind else { panic!("an object") };
         object.remove("replace_field");
         object.insert("replace_field", super::super::testing::at(), text("S"));
         let told = problems(&Replace, &bad, &table);
         assert_eq!(told.len(), 2, "{told:?}");
         assert!(told[0].contains("did you mean 's'?"), "{told:?}");
-        assert!(told[1].contains("look-around"), "{told:?}");
+        assert!(told[1].contains("regular expression '(x'"), "{told:?}");
         let (_, warnings) = plan_with_warnings(&Replace, &config("x", "y", &["replace_first"]), &table);
         assert!(warnings[0].contains("only with 'is_regex = true'"), "{warnings:?}");
     }
@@ -287,14 +229,8 @@ mod tests {
         ) {
             let replacer = Replacer::Text { pattern: pattern.clone(), replacement: replacement.clone() };
             let mut out = String::new();
-            replacer.replace(&input, &mut out);
+            replacer.replace(&input, &mut out).expect("replaced");
             prop_assert_eq!(out, input.replace(&pattern, &replacement));
-        }
-
-        #[test]
-        fn any_replacement_is_read_or_refused(replacement in "[$\\\\{}a0-9]{0,8}") {
-            let regex = Regex::new("(?<a>.)(.)").expect("a pattern");
-            let _ = replacement_parts(&replacement, &regex);
         }
     }
 }

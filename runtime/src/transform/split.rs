@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, StringArray, StringBuilder};
-use regex::Regex;
 
-use super::replace::regex_message;
 use super::{Pure, append, appended, as_text, column_index, place_of, texts_with_places};
 use crate::config::{OptionKind, OptionSpec, OptionTable, Options, Problem, Problems};
-use crate::plugin::{PlanContext, Plugin, TransformFactory, TransformPlan};
+use crate::java_regex::{Flags, JavaRegex};
+use crate::plugin::{PlanContext, Plugin, TaskError, TransformFactory, TransformPlan};
 use crate::row::{Column, DataType, TableSchema};
 
 const OPTIONS: OptionTable = &[
@@ -70,7 +69,9 @@ impl TransformFactory for Split {
         let table = output.clone();
         Ok(Pure::plan(output, move |batch| {
             let texts = as_text(batch.rows.column(index), &data_type);
-            append(&batch, &table, &positions, split_all(&texts, &separator, positions.len()))
+            let parts = split_all(&texts, &separator, positions.len());
+            let parts = parts.map_err(|message| TaskError::permanent(format!("Split: {message}")))?;
+            append(&batch, &table, &positions, parts)
         }))
     }
 }
@@ -94,7 +95,7 @@ fn output_names(options: &Options<'_>, context: &PlanContext, problems: &mut Pro
 enum Separator {
     /// Text without a meaning as a regular expression.
     Text(String),
-    Regex(Regex),
+    Regex(JavaRegex),
 }
 
 impl Separator {
@@ -103,11 +104,11 @@ impl Separator {
         if plain {
             return Ok(Self::Text(pattern.to_owned()));
         }
-        Regex::new(pattern).map(Self::Regex).map_err(|error| regex_message(&error))
+        JavaRegex::compile(pattern, Flags::default()).map(Self::Regex)
     }
 
     /// Cuts into at most `parts_max` parts. A match of nothing at the very beginning does not cut.
-    fn split<'a>(&self, text: &'a str, parts_max: usize, mut part: impl FnMut(&'a str)) {
+    fn split<'a>(&self, text: &'a str, parts_max: usize, mut part: impl FnMut(&'a str)) -> Result<(), String> {
         let mut from = 0;
         let mut parts = 1;
         let mut cut = |start: usize, end: usize| {
@@ -127,30 +128,31 @@ impl Separator {
                 while matches.next().is_some_and(|(at, found)| cut(at, at + found.len())) {}
             }
             Self::Regex(regex) => {
-                let mut matches = regex.find_iter(text);
-                while matches.next().is_some_and(|found| cut(found.start(), found.end())) {}
+                regex.each_span(text, cut)?;
             }
         }
         part(&text[from..]);
+        Ok(())
     }
 }
 
 /// A column for each part.
-fn split_all(texts: &StringArray, separator: &Separator, parts: usize) -> Vec<ArrayRef> {
+fn split_all(texts: &StringArray, separator: &Separator, parts: usize) -> Result<Vec<ArrayRef>, String> {
     let bytes_each = texts.value_data().len() / parts;
     let mut builders: Vec<StringBuilder> =
         (0..parts).map(|_| StringBuilder::with_capacity(texts.len(), bytes_each)).collect();
-    for text in texts {
+    for (row, text) in texts.iter().enumerate() {
         let mut next = 0;
         if let Some(text) = text {
-            separator.split(text, parts, |part| {
+            let cut = separator.split(text, parts, |part| {
                 builders[next].append_value(part);
                 next += 1;
             });
+            cut.map_err(|message| format!("row {}: {message}", row + 1))?;
         }
         builders[next..].iter_mut().for_each(StringBuilder::append_null);
     }
-    builders.iter_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef).collect()
+    Ok(builders.iter_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef).collect())
 }
 
 #[cfg(test)]
@@ -162,7 +164,10 @@ mod tests {
 
     fn split(input: &str, separator: &str, parts: usize) -> Vec<String> {
         let mut out = Vec::new();
-        Separator::new(separator).expect("a separator").split(input, parts, |part| out.push(part.to_owned()));
+        Separator::new(separator)
+            .expect("a separator")
+            .split(input, parts, |part| out.push(part.to_owned()))
+            .expect("parts");
         out
     }
 
@@ -183,6 +188,7 @@ mod tests {
     fn separators_are_regular_expressions() {
         assert_eq!(split("a1b22c", "[0-9]+", 5), ["a", "b", "c"]);
         assert_eq!(split("a|b", "\\|", 5), ["a", "b"]);
+        assert_eq!(split("aBc", "(?=[A-Z])", 5), ["a", "Bc"]);
         assert_eq!(split("abc", "", 9), ["a", "b", "c", ""]);
         assert_eq!(split("abc", "|", 2), ["a", "bc"]);
         assert_eq!(split(",a,,b,", ",", 9), ["", "a", "", "b", ""]);
@@ -219,8 +225,8 @@ mod tests {
         #[test]
         fn plain_and_regular_separators_cut_alike(input in "[ab,]{0,12}", parts in 1usize..6) {
             let mut by_regex = Vec::new();
-            let regex = Separator::Regex(Regex::new(",").expect("a pattern"));
-            regex.split(&input, parts, |part| by_regex.push(part.to_owned()));
+            let regex = Separator::Regex(JavaRegex::compile(",", Flags::default()).expect("a pattern"));
+            regex.split(&input, parts, |part| by_regex.push(part.to_owned())).expect("parts");
             prop_assert_eq!(split(&input, ",", parts), by_regex.clone());
             let standard: Vec<String> = input.splitn(parts, ',').map(str::to_owned).collect();
             prop_assert_eq!(by_regex, standard);
