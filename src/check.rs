@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use egret_runtime::config::{Examined, Problem, Problems, Severity, examine_job};
 use egret_runtime::job::DEFAULT_JOB_NAME;
-use egret_runtime::plan::{PlanOptions, check_wiring, plan};
+use egret_runtime::plan::{PlanOptions, check_wiring, plan, unset_variables};
 
 use crate::{cli, node, stdout};
 
@@ -25,15 +25,19 @@ pub fn check(arguments: &cli::Check) -> u8 {
 
 fn examine(arguments: &cli::Check, text: &str) -> Problems {
     let path = arguments.config.path();
-    let read = cli::read_options(path, &arguments.config.variables);
-    let Examined { job, mut problems } = examine_job(text, &path.display().to_string(), &read);
+    let mut read = cli::read_options(path, &arguments.config.variables);
+    read.grammar_only = arguments.syntax;
+    let Examined { job, mut problems, unset } = examine_job(text, &path.display().to_string(), &read);
     if arguments.syntax {
         problems.append(check_wiring(&job));
+        problems.sort_by_position();
         return problems;
     }
+    let registry = node::registry();
+    problems.append(unset_variables(unset, &job, &registry));
     let name = job.env.job_name.as_deref().unwrap_or(DEFAULT_JOB_NAME);
     let options = PlanOptions { job_id: 0, job_name: Arc::from(name), restored: false };
-    match plan(&job, &node::registry(), &options) {
+    match plan(&job, &registry, &options) {
         Ok((_, more)) | Err(more) => problems.append(more),
     }
     problems.sort_by_position();

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
-use egret_runtime::config::{Includes, ReadOptions, Syntax, Unresolved};
+use egret_runtime::config::{Includes, RESERVED_WORDS, ReadOptions, Syntax, Unresolved, Variables};
 use egret_runtime::shard::CpuList;
 
 /// Runs data-integration jobs natively on io_uring and serves what runs over SeaTunnel's REST API.
@@ -183,6 +183,9 @@ pub struct Plugins {
 
 fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
+        Some((key, _)) if RESERVED_WORDS.contains(&key) => {
+            Err(format!("'{key}' cannot be given: sinks fill it in for each table"))
+        }
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err(format!("expected KEY=VALUE, found '{text}'")),
     }
@@ -201,7 +204,11 @@ pub fn read_options(path: &std::path::Path, variables: &[(String, String)]) -> R
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     ReadOptions {
         syntax: Syntax::ByFileName,
-        variables: variables.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect(),
+        variables: variables
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+            .collect::<Variables>()
+            .or_environment(),
         unresolved: Unresolved::Error,
         includes: Includes::Anywhere(folder.unwrap_or_else(|| std::path::Path::new(".")).to_owned()),
         ..ReadOptions::default()
@@ -230,5 +237,6 @@ mod tests {
         assert_eq!(key_value("a="), Ok(("a".into(), String::new())));
         assert!(key_value("=b").is_err());
         assert!(key_value("ab").is_err());
+        assert!(key_value("table_name=t").is_err());
     }
 }

@@ -93,6 +93,8 @@ pub(super) struct Reading<'r> {
     pub broken: bool,
     /// Whether the nesting is in doubt.
     pub structure_lost: bool,
+    /// Whether values are not judged.
+    pub grammar_only: bool,
     /// Whether a root key has its use in a reference.
     pub is_used: &'r dyn Fn(&str) -> bool,
 }
@@ -112,7 +114,8 @@ pub(super) fn build(mut tree: Object, reading: &Reading<'_>, problems: &mut Prob
             Object::default()
         }
     };
-    let env = Env::read(env, &env_position, problems);
+    let mut ignored = Problems::default();
+    let env = Env::read(env, &env_position, if reading.grammar_only { &mut ignored } else { &mut *problems });
     let sources = blocks(&mut tree, PluginKind::Source, reading, problems);
     let transforms = blocks(&mut tree, PluginKind::Transform, reading, problems);
     let sinks = blocks(&mut tree, PluginKind::Sink, reading, problems);
@@ -190,7 +193,8 @@ fn block(
     let block = format!("{kind}[{index}] {name}");
     let inputs = inputs(&options, kind, &block, problems);
     let output = output(&options, kind, &block, problems);
-    let parallelism = options.get("parallelism").filter(|value| !value.is_null()).and_then(|value| {
+    let given = options.get("parallelism").filter(|value| !value.is_null() && !reading.grammar_only);
+    let parallelism = given.and_then(|value| {
         if value.to_integer().is_none() {
             problems.push(wrong(value, &block, "parallelism", &OptionKind::INTEGER.describe()));
         }
@@ -235,7 +239,7 @@ fn inputs(options: &Object, kind: PluginKind, block: &str, problems: &mut Proble
     let split = |text: &str| -> Vec<Box<str>> {
         text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(Into::into).collect()
     };
-    let names: Option<Vec<Box<str>>> = match value.as_list() {
+    let names: Option<Vec<Box<str>>> = match value.to_list() {
         Some(items) => items
             .iter()
             .map(Value::to_text)

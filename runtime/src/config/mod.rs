@@ -17,6 +17,8 @@ mod problem;
 mod read;
 mod render;
 mod schema;
+mod shade;
+mod text;
 mod types;
 mod value;
 mod variables;
@@ -29,11 +31,12 @@ pub use job::{
 pub use limits::{Limits, TEXT_BYTES_MAX};
 pub use options::{OptionKind, OptionSpec, OptionTable, Options};
 pub use problem::{PROBLEMS_MAX, Problem, Problems, Severity, nearest};
-pub use read::{Examined, ReadOptions, Syntax, examine_job, job_from_tree, read_job, read_tree};
+pub use read::{Examined, ReadOptions, Secrets, Syntax, examine_job, job_from_tree, read_job, read_tree};
 pub use render::{render_json, render_json_value};
 pub use schema::{SCHEMA_OPTIONS, SchemaContext, parse_schema, schema_of};
+pub use shade::{SHADED_KEYS, encode_secrets};
 pub use types::{DECIMAL_PRECISION_MAX, TypeError, parse_type, parse_type_text};
-pub use value::{Entry, Object, PLUGIN_NAME, Position, SECRET_MASK, Value, ValueKind, is_secret_key};
+pub use value::{Entry, Object, PLUGIN_NAME, Position, SECRET_MASK, Text, Value, ValueKind, is_secret_key};
 pub use variables::{RESERVED_WORDS, Unresolved, Variables};
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::problem::{Problem, Problems, nearest};
 use super::value::{Object, Value, ValueKind, is_secret_key};
 
 /// What values an option takes. Scalars convert freely: `"5"` is a whole number, `"true"` a boolean, a comma text a
-/// list, a scalar a list of one (contract C.1).
+/// list, a scalar a list of one, and a text that spells a list or an object is one (contract C.1).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum OptionKind {
     /// `true` or `false`.
@@ -77,9 +77,9 @@ impl OptionKind {
             Self::IntegerList => list(value, Value::to_integer).is_some(),
             Self::NumberList => list(value, Value::to_number).is_some(),
             Self::TextMap => value
-                .as_object()
+                .to_object()
                 .is_some_and(|object| object.entries().iter().all(|entry| entry.value.to_text().is_some())),
-            Self::Object => value.as_object().is_some(),
+            Self::Object => value.to_object().is_some(),
             Self::ObjectList => object_list(value).is_some(),
             Self::Any => true,
         }
@@ -315,7 +315,7 @@ impl<'a> Options<'a> {
     /// Pairs of an object of texts, in order.
     pub fn text_map(&self, name: &str) -> Option<Vec<(String, String)>> {
         self.value(name)?
-            .as_object()?
+            .to_object()?
             .entries()
             .iter()
             .map(|entry| Some((entry.key.to_string(), entry.value.to_text()?.to_owned())))
@@ -324,7 +324,7 @@ impl<'a> Options<'a> {
 
     /// A nested object.
     pub fn nested(&self, name: &str) -> Option<&'a Object> {
-        self.value(name)?.as_object()
+        self.value(name)?.to_object()
     }
 
     /// A list of nested objects with their positions.
@@ -339,8 +339,10 @@ fn word_of(words: &'static [&'static str], value: &Value) -> Option<&'static str
 }
 
 fn list<T>(value: &Value, read: impl Fn(&Value) -> Option<T>) -> Option<Vec<T>> {
+    if let Some(items) = value.to_list() {
+        return items.iter().map(read).collect();
+    }
     match &value.kind {
-        ValueKind::List(items) => items.iter().map(read).collect(),
         ValueKind::Text(text) => text
             .split(',')
             .map(|part| {
@@ -357,10 +359,11 @@ fn text_list(value: &Value) -> Option<Vec<String>> {
 }
 
 fn object_list(value: &Value) -> Option<Vec<&Value>> {
-    match &value.kind {
-        ValueKind::List(items) => items.iter().map(|item| item.as_object().map(|_| item)).collect(),
-        ValueKind::Object(_) => Some(vec![value]),
-        _ => None,
+    match value.to_list() {
+        Some(items) => items.iter().map(|item| item.as_object().map(|_| item)).collect(),
+        None => {
+            Some(value.as_written_or_spelled()).filter(|value| value.as_object().is_some()).map(|value| vec![value])
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::job::{self, JobConfig, Reading};
 use super::json::{self, named_block};
 use super::limits::Limits;
 use super::problem::{Problem, Problems};
+use super::shade;
 use super::value::{Object, Position, Value, ValueKind};
 use super::variables::{self, Unresolved, Variables};
 
@@ -23,6 +24,16 @@ pub enum Syntax {
     ByFileName,
 }
 
+/// What becomes of secrets that are encoded as `env.shade.identifier` says (contract G).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Secrets {
+    /// They are decoded: configs that are to be run or checked.
+    #[default]
+    Decode,
+    /// They stay as they are.
+    Keep,
+}
+
 /// How to read a config.
 #[derive(Clone, Debug, Default)]
 pub struct ReadOptions {
@@ -32,6 +43,11 @@ pub struct ReadOptions {
     pub variables: Variables,
     /// What becomes of variables that are not set.
     pub unresolved: Unresolved,
+    /// What becomes of secrets that are encoded.
+    pub secrets: Secrets,
+    /// Whether grammar and wiring alone are judged, and no values: neither what variables stand for, nor how secrets
+    /// are encoded, nor the options of `env`.
+    pub grammar_only: bool,
     /// Which files may be included. Reading them blocks: not for front executors.
     pub includes: Includes,
     /// Bounds.
@@ -46,6 +62,9 @@ pub struct Examined {
     pub job: JobConfig,
     /// Everything found, in the order of the text.
     pub problems: Problems,
+    /// Variables that are not set, errors all of them. Kept apart, because in the blocks of plugins that do not exist
+    /// nobody knows what `${...}` means ([`crate::plan::unset_variables`]).
+    pub unset: Problems,
 }
 
 /// Reads a job config. `name` is what messages call the text: a file name, or `<request body>`.
@@ -55,7 +74,9 @@ pub struct Examined {
 /// # Errors
 /// With every error and warning found, in the order of the text, when there is an error.
 pub fn read_job(text: &str, name: &str, options: &ReadOptions) -> Result<(JobConfig, Problems), Problems> {
-    let Examined { job, problems } = examine_job(text, name, options);
+    let Examined { job, mut problems, unset } = examine_job(text, name, options);
+    problems.append(unset);
+    problems.sort_by_position();
     if problems.has_errors() { Err(problems) } else { Ok((job, problems)) }
 }
 
@@ -67,6 +88,7 @@ pub fn examine_job(text: &str, name: &str, options: &ReadOptions) -> Examined {
         damaged: &read.damaged,
         broken: read.broken,
         structure_lost: read.structure_lost,
+        grammar_only: options.grammar_only,
         is_used: &|key| is_used(&read.used, key),
     };
     let mut found = Problems::default();
@@ -78,7 +100,7 @@ pub fn examine_job(text: &str, name: &str, options: &ReadOptions) -> Examined {
         read.problems.append(odd);
     }
     read.problems.sort_by_position();
-    Examined { job, problems: read.problems }
+    Examined { job, problems: read.problems, unset: read.unset }
 }
 
 /// Reads a config as a tree in which `source`, `transform` and `sink` are lists of objects with a `plugin_name`,
@@ -88,6 +110,7 @@ pub fn examine_job(text: &str, name: &str, options: &ReadOptions) -> Examined {
 /// With every syntax error and warning, when there is an error.
 pub fn read_tree(text: &str, name: &str, options: &ReadOptions) -> Result<(Object, Problems), Problems> {
     let mut read = read(text, name, options);
+    read.problems.append(std::mem::take(&mut read.unset));
     read.problems.sort_by_position();
     if read.problems.has_errors() { Err(read.problems) } else { Ok((read.tree, read.problems)) }
 }
@@ -100,7 +123,8 @@ pub fn job_from_tree(mut tree: Object, name: &str) -> Result<(JobConfig, Problem
     let mut problems = Problems::default();
     list_blocks(&mut tree);
     let file = Position { file: name.into(), line: 1, column: 1 };
-    let reading = Reading { file, damaged: &[], broken: false, structure_lost: false, is_used: &|_| false };
+    let reading =
+        Reading { file, damaged: &[], broken: false, structure_lost: false, grammar_only: false, is_used: &|_| false };
     let job = job::build(tree, &reading, &mut problems);
     problems.sort_by_position();
     if problems.has_errors() { Err(problems) } else { Ok((job, problems)) }
@@ -110,6 +134,7 @@ pub fn job_from_tree(mut tree: Object, name: &str) -> Result<(JobConfig, Problem
 struct Read {
     tree: Object,
     problems: Problems,
+    unset: Problems,
     damaged: Vec<Position>,
     /// Whether the syntax is broken.
     broken: bool,
@@ -125,7 +150,8 @@ fn read(text: &str, name: &str, options: &ReadOptions) -> Read {
         let position = Position { file, line: 1, column: 1 };
         let problems = Problem::error(position, message).into();
         let (tree, used) = (Object::default(), std::collections::BTreeSet::new());
-        return Read { tree, problems, damaged: Vec::new(), broken: true, structure_lost: true, used };
+        let unset = Problems::default();
+        return Read { tree, problems, unset, damaged: Vec::new(), broken: true, structure_lost: true, used };
     }
     let is_json = match options.syntax {
         Syntax::Hocon => false,
@@ -138,6 +164,7 @@ fn read(text: &str, name: &str, options: &ReadOptions) -> Read {
             tree,
             broken: problems.has_errors(),
             problems,
+            unset: Problems::default(),
             damaged,
             structure_lost,
             used: std::collections::BTreeSet::new(),
@@ -146,11 +173,16 @@ fn read(text: &str, name: &str, options: &ReadOptions) -> Read {
         let kind = hocon::Kind::Job;
         let hocon::Parsed { tree, problems, damaged, structure_lost, used } =
             hocon::parse(text, file, kind, &options.variables, options.includes.clone(), limits);
-        Read { tree, broken: problems.has_errors(), problems, damaged, structure_lost, used }
+        let broken = problems.has_errors();
+        Read { tree, broken, problems, unset: Problems::default(), damaged, structure_lost, used }
     };
     list_blocks(&mut read.tree);
-    variables::expand(&mut read.tree, &options.variables, options.unresolved, limits, &mut read.problems);
+    let unresolved = if options.grammar_only { Unresolved::Keep } else { options.unresolved };
+    read.unset = variables::expand(&mut read.tree, &options.variables, unresolved, limits, &mut read.problems);
     list_blocks(&mut read.tree);
+    if options.secrets == Secrets::Decode && !options.grammar_only {
+        shade::decode_secrets(&mut read.tree, &mut read.problems);
+    }
     read
 }
 
@@ -163,8 +195,14 @@ fn is_used(used: &std::collections::BTreeSet<Box<str>>, key: &str) -> bool {
 
 /// Turns plugin blocks that came as an object (by a reference or a variable) into the list that they are.
 fn list_blocks(tree: &mut Object) {
-    for root in hocon::PLUGIN_ROOTS {
+    for root in hocon::PLUGIN_ROOTS.into_iter().chain(["env"]) {
         let Some(value) = tree.get_exact_mut(root) else { continue };
+        if let ValueKind::Text(_) = value.kind {
+            *value = value.as_written_or_spelled().clone();
+        }
+        if root == "env" {
+            continue;
+        }
         let ValueKind::Object(object) = &mut value.kind else { continue };
         let blocks = std::mem::take(object).into_entries().into_iter().map(|entry| {
             let kind = match entry.value.kind {

@@ -40,7 +40,8 @@ fn write_value(text: &mut String, value: &Value, mask_secrets: bool) {
         ValueKind::Null => text.push_str("null"),
         ValueKind::Boolean(boolean) => text.push_str(if *boolean { "true" } else { "false" }),
         ValueKind::Number(number) if is_json_number(number) => text.push_str(number),
-        ValueKind::Number(other) | ValueKind::Text(other) => write_text(text, other),
+        ValueKind::Number(other) => write_text(text, other),
+        ValueKind::Text(other) => write_text(text, other),
         ValueKind::List(items) => {
             text.push('[');
             for (index, item) in items.iter().enumerate() {

@@ -95,7 +95,8 @@ pub fn schema_of(options: &Object) -> Option<Value> {
                 let (object, _) = found.get_or_insert_with(|| (Object::default(), &entry.value));
                 object.insert(key, entry.key_position.clone(), entry.value.clone());
             }
-            (None, ValueKind::Object(nested)) if rest.is_empty() => {
+            (None, _) if rest.is_empty() && entry.value.to_object().is_some() => {
+                let Some(nested) = entry.value.to_object() else { continue };
                 let (object, _) = found.get_or_insert_with(|| (Object::default(), &entry.value));
                 for Entry { key, key_position, value } in nested.entries() {
                     object.insert(key, key_position.clone(), value.clone());
@@ -119,7 +120,7 @@ pub fn parse_schema(
     context: &SchemaContext<'_>,
     warnings: &mut Problems,
 ) -> Result<TableSchema, Problems> {
-    let Some(object) = schema.as_object() else {
+    let Some(object) = schema.to_object() else {
         let message = format!("expected an object, found {}", schema.kind_name());
         return Err(Problem::error(schema.position.clone(), message)
             .in_block(context.block)
@@ -183,7 +184,7 @@ fn listed_columns(options: &Options<'_>, context: &SchemaContext<'_>, problems: 
     let mut columns: Vec<Column> = Vec::new();
     let mut names = HashSet::new();
     for (index, item) in options.objects("columns").unwrap_or_default().into_iter().enumerate() {
-        let Some(object) = item.as_object() else { continue };
+        let Some(object) = item.to_object() else { continue };
         let mut found = Problems::default();
         let column = Options::new(object, COLUMN_OPTIONS);
         column.check(context.block, &item.position, &[], &mut found);
@@ -221,7 +222,7 @@ fn text_of(value: &Value) -> Box<str> {
 
 fn primary_key(options: &Options<'_>, context: &SchemaContext<'_>, problems: &mut Problems) -> Option<PrimaryKey> {
     let value = options.value("primaryKey")?;
-    let key = Options::new(value.as_object()?, PRIMARY_KEY_OPTIONS);
+    let key = Options::new(value.to_object()?, PRIMARY_KEY_OPTIONS);
     let mut found = Problems::default();
     key.check(context.block, &value.position, &[], &mut found);
     problems.append(found.in_option("primaryKey"));
@@ -232,7 +233,7 @@ fn primary_key(options: &Options<'_>, context: &SchemaContext<'_>, problems: &mu
 fn constraint_keys(options: &Options<'_>, context: &SchemaContext<'_>, problems: &mut Problems) -> Vec<ConstraintKey> {
     let items = options.objects("constraintKeys").unwrap_or_default();
     let keys = items.into_iter().enumerate().filter_map(|(index, item)| {
-        let key = Options::new(item.as_object()?, CONSTRAINT_OPTIONS);
+        let key = Options::new(item.to_object()?, CONSTRAINT_OPTIONS);
         let mut found = Problems::default();
         key.check(context.block, &item.position, &[], &mut found);
         let columns = key.objects("constraintColumns").unwrap_or_default();
@@ -240,7 +241,7 @@ fn constraint_keys(options: &Options<'_>, context: &SchemaContext<'_>, problems:
             .into_iter()
             .filter_map(|column| {
                 let position = &column.position;
-                let column = Options::new(column.as_object()?, CONSTRAINT_COLUMN_OPTIONS);
+                let column = Options::new(column.to_object()?, CONSTRAINT_COLUMN_OPTIONS);
                 column.check(context.block, position, &[], &mut found);
                 Some((column.text("columnName")?.into(), column.word("sortType").map(|word| word == "ASC")))
             })
@@ -275,7 +276,7 @@ fn check_keys(
         constraint_keys.iter().flat_map(|key| key.columns.iter().map(|(name, _)| ("constraintKeys", name)));
     for (option, name) in of_primary.chain(of_constraints).filter(|(_, name)| !names.contains(name.as_ref())) {
         let position =
-            schema.as_object().and_then(|object| object.entry(option)).map(|entry| entry.key_position.clone());
+            schema.to_object().and_then(|object| object.entry(option)).map(|entry| entry.key_position.clone());
         let message = format!("there is no column '{name}' in this schema");
         let problem = Problem::warning(position, message).in_block(context.block).of_option(option);
         problems.push(match nearest(name, columns.iter().map(|column| column.name.as_ref())) {

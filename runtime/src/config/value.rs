@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+pub use super::text::Text;
+
 /// The option that names a block's plugin.
 pub const PLUGIN_NAME: &str = "plugin_name";
 
@@ -47,8 +49,8 @@ pub enum ValueKind {
     Boolean(bool),
     /// A number as its text: decimals exceed what a double can hold.
     Number(Box<str>),
-    /// Text, quoted or not.
-    Text(Box<str>),
+    /// Text, quoted or not. Where an object or a list is expected, one that spells it will do.
+    Text(Text),
     /// `[ ... ]`
     List(Vec<Value>),
     /// `{ ... }`
@@ -203,10 +205,30 @@ impl Value {
         }
     }
 
+    /// The object, also from a text that spells one: `"{\"a\": 1}"`.
+    pub fn to_object(&self) -> Option<&Object> {
+        self.as_written_or_spelled().as_object()
+    }
+
+    /// The list, also from a text that spells one: `"[1, 2]"`. A text in brackets without a quote or a comma, like the
+    /// pattern `[a-z]`, does not.
+    pub fn to_list(&self) -> Option<&[Value]> {
+        self.as_written_or_spelled().as_list()
+    }
+
+    /// The list or the object that a text spells, or the value itself.
+    pub(super) fn as_written_or_spelled(&self) -> &Value {
+        match &self.kind {
+            ValueKind::Text(text) => text.structure(&self.position).unwrap_or(self),
+            _ => self,
+        }
+    }
+
     /// The text of a scalar: text as it is, numbers and booleans as written. `None` for null, lists and objects.
     pub fn to_text(&self) -> Option<&str> {
         match &self.kind {
-            ValueKind::Text(text) | ValueKind::Number(text) => Some(text),
+            ValueKind::Text(text) => Some(text),
+            ValueKind::Number(text) => Some(text),
             ValueKind::Boolean(true) => Some("true"),
             ValueKind::Boolean(false) => Some("false"),
             ValueKind::Null | ValueKind::List(_) | ValueKind::Object(_) => None,
@@ -228,7 +250,7 @@ impl Value {
     /// A whole number, also from text; `1.0` and `1e3` count as whole.
     pub fn to_integer(&self) -> Option<i64> {
         let text = match &self.kind {
-            ValueKind::Text(text) | ValueKind::Number(text) => text.trim(),
+            ValueKind::Text(_) | ValueKind::Number(_) => self.to_text()?.trim(),
             _ => return None,
         };
         text.parse().ok().or_else(|| {
@@ -241,8 +263,8 @@ impl Value {
     /// A finite number, also from text.
     pub fn to_number(&self) -> Option<f64> {
         match &self.kind {
-            ValueKind::Text(text) | ValueKind::Number(text) => {
-                text.trim().parse().ok().filter(|number: &f64| number.is_finite())
+            ValueKind::Text(_) | ValueKind::Number(_) => {
+                self.to_text()?.trim().parse().ok().filter(|number: &f64| number.is_finite())
             }
             _ => None,
         }
@@ -251,8 +273,9 @@ impl Value {
 
 /// Whether values under this key are secrets: never to be printed or logged.
 pub fn is_secret_key(key: &str) -> bool {
-    const SECRET: [&str; 11] = [
+    const SECRET: [&str; 12] = [
         "password",
+        "username",
         "passwd",
         "auth",
         "token",
@@ -281,7 +304,7 @@ impl fmt::Debug for Value {
             ValueKind::Null => f.write_str("null"),
             ValueKind::Boolean(boolean) => write!(f, "{boolean}"),
             ValueKind::Number(number) => f.write_str(number),
-            ValueKind::Text(text) => write!(f, "{text:?}"),
+            ValueKind::Text(text) => write!(f, "{:?}", text.as_ref()),
             ValueKind::List(items) => f.debug_list().entries(items).finish(),
             ValueKind::Object(object) => fmt::Debug::fmt(object, f),
         }

@@ -1,15 +1,17 @@
 //! Variables: `${name}` and `${name:default}` within texts (contract C.3).
 //!
-//! A text is searched once; what a variable puts in is not searched again. Words that sinks fill in at run time stay
+//! A text is searched once; what a variable puts in is not searched again. A variable is text; one that spells a list
+//! or an object is that where the place demands it ([`Value::to_object`]). Words that sinks fill in at run time stay
 //! as they are: the contract's reserved words always, the words of file names (`now`, `transactionId`, ...) unless a
-//! variable of that name is given, and any name in sink options that take fields of the row (`topic`, `index`).
+//! variable of that name is given, and any name in options that take fields of the row or a text of another language
+//! (`topic`, `index`, `save_mode_create_template`).
 
 use std::collections::BTreeMap;
 
 use super::hocon;
 use super::limits::Limits;
 use super::problem::{Problem, Problems, nearest};
-use super::value::{Object, PLUGIN_NAME, Position, Value, ValueKind};
+use super::value::{Object, PLUGIN_NAME, Position, Text, Value, ValueKind};
 
 /// What becomes of a variable that is not set and has no default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,18 +39,31 @@ pub const RESERVED_WORDS: [&str; 8] = [
 const FILE_WORDS: [&str; 3] = ["now", "uuid", "transactionId"];
 
 /// Sink options whose `${...}` may name a field of the row.
-const ROW_OPTIONS: [&str; 4] = ["topic", "index", "file_name_expression", "partition_dir_expression"];
+const ROW_OPTIONS: [&str; 5] =
+    ["topic", "index", "file_name_expression", "partition_dir_expression", "save_mode_create_template"];
+
+/// Options that hold a program, in whose language `${...}` has a meaning of its own.
+const PROGRAM_OPTIONS: [&str; 1] = ["source_code"];
 
 /// Values given with `-i name=value`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Variables {
     values: BTreeMap<Box<str>, Box<str>>,
+    /// Whether references without quotes may lead to the environment of this process.
+    environment: bool,
+}
+
+/// Names alone: a value may be a secret.
+impl std::fmt::Debug for Variables {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.values.keys()).finish()
+    }
 }
 
 impl<N: AsRef<str>, V: AsRef<str>> FromIterator<(N, V)> for Variables {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
         let values = pairs.into_iter().map(|(name, value)| (name.as_ref().into(), value.as_ref().into())).collect();
-        Self { values }
+        Self { values, environment: false }
     }
 }
 
@@ -58,28 +73,39 @@ impl Variables {
         self.values.contains_key(name)
     }
 
-    /// The list or object that a variable's text spells, if it does. `[a-z]` is a text: a list has quotes, a comma or
-    /// nothing in it.
-    pub(super) fn structured(&self, name: &str) -> Option<ValueKind> {
-        let text = self.values.get(name)?.trim();
-        let looks = (text.starts_with('{') && text.ends_with('}'))
-            || (text.starts_with('[') && text.ends_with(']') && (text.contains([',', '"']) || text.len() == 2));
-        if !looks {
+    /// Lets `${NAME}` without quotes lead to the environment of this process, when neither the config nor a variable
+    /// has that name. For configs that are as trusted as the command line.
+    #[must_use]
+    pub fn or_environment(mut self) -> Self {
+        self.environment = true;
+        self
+    }
+
+    /// What the environment says, if it may be asked.
+    pub(super) fn from_environment(&self, name: &str) -> Option<String> {
+        if !self.environment || !is_name(name) || RESERVED_WORDS.contains(&name) {
             return None;
         }
-        hocon::parse_value(text, format!("-i {name}").into(), Limits::default()).map(|value| value.kind)
+        std::env::var(name).ok()
+    }
+
+    /// The list or object that a variable's text spells, if it does.
+    pub(super) fn structured(&self, name: &str, position: &Position) -> Option<Value> {
+        let text = Text::from(self.values.get(name)?.clone());
+        text.structure(position).cloned()
     }
 }
 
-/// Replaces the variables in every text of a job config.
+/// Replaces the variables in every text of a job config. Gives the errors about variables that are not set.
 pub(super) fn expand(
     tree: &mut Object,
     variables: &Variables,
     unresolved: Unresolved,
     limits: Limits,
     problems: &mut Problems,
-) {
-    let mut expander = Expander { variables, unresolved, bytes_left: limits.expanded_bytes_max, problems };
+) -> Problems {
+    let bytes_left = limits.expanded_bytes_max;
+    let mut expander = Expander { variables, unresolved, bytes_left, problems, unset: Problems::default() };
     for (key, value) in tree.values_mut() {
         let mut place = Place { block: key.to_owned(), in_sink: key == "sink", options: Vec::new() };
         match &mut value.kind {
@@ -93,6 +119,7 @@ pub(super) fn expand(
             _ => expander.value(value, &mut place),
         }
     }
+    expander.unset
 }
 
 /// Where a text stands.
@@ -107,6 +134,7 @@ struct Expander<'e> {
     unresolved: Unresolved,
     bytes_left: usize,
     problems: &'e mut Problems,
+    unset: Problems,
 }
 
 impl<'e> Expander<'e> {
@@ -143,12 +171,6 @@ impl<'e> Expander<'e> {
                 Some((name, default)) => (name.trim(), Some(default)),
                 None => (inner.trim(), None),
             };
-            if written.len() == text.len()
-                && !RESERVED_WORDS.contains(&name)
-                && let Some(kind) = self.variables.structured(name)
-            {
-                return Some(kind);
-            }
             match self.replacement(name, default, position, place) {
                 Some(replacement) => result.push_str(replacement),
                 None => result.push_str(written),
@@ -198,7 +220,7 @@ impl<'e> Expander<'e> {
                     None => format!("give it with -i {name}=VALUE, or a default with ${{{name}:VALUE}}"),
                 });
             problem.option = (!place.options.is_empty()).then(|| place.options.join(".").into());
-            self.problems.push(problem);
+            self.unset.push(problem);
         }
         default
     }
@@ -213,7 +235,8 @@ fn is_name(name: &str) -> bool {
 fn is_filled_at_run_time(name: &str, place: &Place) -> bool {
     let numbered = name.strip_prefix(['k', 'v']).is_some_and(|digits| digits.parse::<u16>().is_ok());
     let row_field = place.in_sink && place.options.last().is_some_and(|option| ROW_OPTIONS.contains(&option.as_ref()));
-    numbered || row_field || FILE_WORDS.contains(&name)
+    let program = place.options.last().is_some_and(|option| PROGRAM_OPTIONS.contains(&option.as_ref()));
+    numbered || row_field || program || FILE_WORDS.contains(&name)
 }
 
 #[cfg(test)]
@@ -268,16 +291,46 @@ mod tests {
     }
 
     #[test]
-    fn lists_and_objects_may_stand_in_a_variable() {
-        let given = [("s", r#"{"a": {"b": "int"}}"#), ("l", "[x, y]"), ("p", "[a-z]"), ("e", "[]"), ("o", "{a = 1}")];
+    fn a_variable_is_text_until_its_place_demands_more() {
+        let given = [("s", r#"{"a": {"b": "int"}}"#), ("l", "[x, y]"), ("o", "{a = 1}")];
         assert_eq!(
-            expanded("a = ${s}\nb = \"${l}\"\nc = \"${p}\"\nd = \"${e}\"\ne = ${o} { z = 2 }\nf = \"x${l}\"", &given),
-            r#"{"a":{"a":{"b":"int"}},"b":["x","y"],"c":"[a-z]","d":[],"e":{"a":1,"z":2},"f":"x[x, y]"}"#
+            expanded("a = ${s}\nb = \"${l}\"\ne = ${o} { z = 2 }\nf = \"x${l}\"\ng = ${l} [z]", &given),
+            r#"{"a":"{\"a\": {\"b\": \"int\"}}","b":"[x, y]","e":{"a":1,"z":2},"f":"x[x, y]","g":["x","y","z"]}"#
         );
+        // What the blocks of a config are is never in doubt.
+        for root in ["${blocks}", "\"${blocks}\"", "\"${list}\""] {
+            let given = [("blocks", "{ A { x = 1 } }"), ("list", "[{plugin_name = A, x = 1}]")];
+            assert_eq!(expanded(&format!("source = {root}"), &given), r#"{"source":[{"plugin_name":"A","x":1}]}"#);
+        }
         assert_eq!(
-            expanded("source = ${blocks}", &[("blocks", "{ A { x = 1 } }")]),
-            r#"{"source":[{"plugin_name":"A","x":1}]}"#
+            expanded("env = \"${e}\"\nsource { A = ${o} }", &[("e", "{p = 1}"), ("o", "{a = 1}")]),
+            r#"{"env":{"p":1},"source":[{"plugin_name":"A","a":1}]}"#
         );
+    }
+
+    #[test]
+    fn the_environment_is_asked_by_references_without_quotes_and_only_where_it_may() {
+        let (name, value) = std::env::vars().find(|(name, _)| is_name(name)).expect("a variable of the environment");
+        let text =
+            format!("a = ${{{name}}}\nb = x${{{name}}}\nc = \"${{{name}}}\"\nd = ${{{name}}}\nd = ${{?none_of_it}}");
+        let read = |variables: Variables| {
+            let options = ReadOptions { variables, ..options(&[], Unresolved::Keep) };
+            read_tree(&text, "t", &options).expect("read").0
+        };
+        let tree = read(Variables::default().or_environment());
+        let shown = |key: &str| tree.get(key).and_then(Value::to_text).map(str::to_owned);
+        assert_eq!((shown("a"), shown("b")), (Some(value.clone()), Some(format!("x{value}"))));
+        assert_eq!((shown("c"), shown("d")), (Some(format!("${{{name}}}")), Some(value)));
+        let tree = read(Variables::default());
+        assert_eq!(tree.get("a").and_then(Value::to_text), Some(format!("${{{name}}}").as_str()));
+    }
+
+    #[test]
+    fn the_words_of_other_languages_stay() {
+        let text = r#"transform { P { source_code = "def a = \"${b}\"" } }
+            sink { D { save_mode_create_template = "CREATE TABLE ${database} (${rowtype_fields})" } }"#;
+        let (tree, _) = read_tree(text, "t", &options(&[], Unresolved::Error)).expect("read");
+        assert!(render_json(&tree, false).contains("(${rowtype_fields})"), "{tree:?}");
     }
 
     #[test]

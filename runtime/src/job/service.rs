@@ -14,7 +14,7 @@ use super::events::Payload;
 use super::machine::Event;
 use super::{JobEntry, JobIds, JobSettings, JobState};
 use crate::config::{Examined, JobConfig, Problem, Problems, ReadOptions, examine_job};
-use crate::plan::{Plan, PlanOptions, plan};
+use crate::plan::{Plan, PlanOptions, plan, unset_variables};
 use crate::plugin::{JobMode, Registry};
 use crate::shard::{self, BlockingError, MailboxFull, Shards};
 
@@ -297,7 +297,8 @@ fn read_and_plan(request: &SubmitRequest, job_id: i64, registry: &Registry) -> R
         let message = format!("the config is not UTF-8 text: {error}");
         SubmitError::Invalid(Problem::error(None, message).into())
     })?;
-    let Examined { job: config, mut problems } = examine_job(text, &request.source_name, &request.read);
+    let Examined { job: config, mut problems, unset } = examine_job(text, &request.source_name, &request.read);
+    problems.append(unset_variables(unset, &config, registry));
     let given = request.job_name.as_deref().filter(|name| !name.is_empty());
     let name: Arc<str> = Arc::from(given.or(config.env.job_name.as_deref()).unwrap_or(DEFAULT_JOB_NAME));
     let options = PlanOptions {

@@ -64,6 +64,24 @@ pub fn plan(config: &JobConfig, registry: &Registry, options: &PlanOptions) -> R
     Ok((pipelines::assemble(&builder.nodes), builder.problems))
 }
 
+/// Of the errors about variables that are not set, those that count: in the block of a plugin that does not exist nobody
+/// knows whether `${...}` is a variable or a word that the plugin fills in.
+pub fn unset_variables(unset: Problems, config: &JobConfig, registry: &Registry) -> Problems {
+    let unknown: Vec<String> =
+        config.plugins().filter(|block| plugin_of(registry, block).is_none()).map(PluginConfig::block).collect();
+    let mut told = Problems::default();
+    unset.iter().filter(|problem| !unknown.contains(&problem.block)).for_each(|problem| told.push(problem.clone()));
+    told
+}
+
+fn plugin_of<'r>(registry: &'r Registry, block: &PluginConfig) -> Option<&'r dyn Plugin> {
+    match block.kind {
+        PluginKind::Source => registry.source(&block.name).map(|factory| factory.as_ref() as &dyn Plugin),
+        PluginKind::Transform => registry.transform(&block.name).map(|factory| factory.as_ref() as &dyn Plugin),
+        PluginKind::Sink => registry.sink(&block.name).map(|factory| factory.as_ref() as &dyn Plugin),
+    }
+}
+
 struct Builder<'a> {
     config: &'a JobConfig,
     registry: &'a Registry,
@@ -106,7 +124,7 @@ impl<'a> Builder<'a> {
 
     /// Reports what is wrong with the block's options one by one; whether the block's plugin exists.
     fn check(&mut self, block: &PluginConfig) -> bool {
-        let Some(plugin) = self.plugin(block) else {
+        let Some(plugin) = plugin_of(self.registry, block) else {
             let mut problem = Problem::error(
                 block.position.clone(),
                 format!(
@@ -134,16 +152,6 @@ impl<'a> Builder<'a> {
         );
         self.problems.append(found);
         true
-    }
-
-    fn plugin(&self, block: &PluginConfig) -> Option<&'a dyn Plugin> {
-        match block.kind {
-            PluginKind::Source => self.registry.source(&block.name).map(|factory| factory.as_ref() as &dyn Plugin),
-            PluginKind::Transform => {
-                self.registry.transform(&block.name).map(|factory| factory.as_ref() as &dyn Plugin)
-            }
-            PluginKind::Sink => self.registry.sink(&block.name).map(|factory| factory.as_ref() as &dyn Plugin),
-        }
     }
 
     /// Plans one block; gives its nodes (a sink that takes one table has a node for each table).

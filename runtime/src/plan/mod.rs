@@ -9,7 +9,7 @@ mod build;
 mod graph;
 mod pipelines;
 
-pub use build::{PlanOptions, plan};
+pub use build::{PlanOptions, plan, unset_variables};
 pub use graph::check_wiring;
 
 use std::sync::Arc;

@@ -265,7 +265,7 @@ impl Literals {
         };
         let Some(object) = value.as_object() else { return Err(mismatch(column, data_type, value)) };
         for entry in object.entries() {
-            let name = Value { kind: ValueKind::Text(entry.key.clone()), position: entry.key_position.clone() };
+            let name = Value { kind: ValueKind::Text(entry.key.as_ref().into()), position: entry.key_position.clone() };
             let path = format!("{column}.{}", entry.key);
             if matches!(key, DataType::Null) || entry.key.is_empty() && !matches!(key, DataType::String) {
                 return Err(mismatch(&path, key, &name));
@@ -411,7 +411,8 @@ fn found(value: &Value) -> String {
 /// A number's text, also of text.
 fn number_text(value: &Value) -> Option<&str> {
     match &value.kind {
-        ValueKind::Number(text) | ValueKind::Text(text) => Some(text.trim()),
+        ValueKind::Number(text) => Some(text.trim()),
+        ValueKind::Text(text) => Some(text.trim()),
         _ => None,
     }
 }
@@ -440,7 +441,8 @@ pub(crate) fn digits_behind_point(text: &str) -> i64 {
 
 fn bytes(data_type: &DataType, value: &Value) -> Option<Vec<u8>> {
     match (&value.kind, data_type) {
-        (ValueKind::Text(text) | ValueKind::Number(text), _) => BASE64.decode(text.trim()).ok(),
+        (ValueKind::Text(text), _) => BASE64.decode(text.trim()).ok(),
+        (ValueKind::Number(text), _) => BASE64.decode(text.trim()).ok(),
         (ValueKind::List(items), DataType::BinaryVector) => {
             let byte = |item: &Value| match item.to_integer()? {
                 number @ -128..=255 => Some(number as u8),

@@ -241,7 +241,7 @@ impl<'t, 's> Parser<'t, 's> {
         }
         let value_line = self.cursor.line();
         let before = self.cursor.offset();
-        let node = self.value(scope, Place::Member)?;
+        let node = self.value(scope, Place::Member { inline: separated && value_line == separator_line })?;
         if keys.last().is_some_and(|key| is_secret_key(key)) {
             self.secret_line = Some(self.cursor.line());
         }

@@ -67,7 +67,7 @@ impl<'r> Resolver<'r> {
             NodeKind::Null => ValueKind::Null,
             NodeKind::Boolean(boolean) => ValueKind::Boolean(*boolean),
             NodeKind::Number(number) => ValueKind::Number(number.clone()),
-            NodeKind::Text(text) => ValueKind::Text(text.clone()),
+            NodeKind::Text(text) => ValueKind::Text(text.clone().into()),
             NodeKind::List(items) | NodeKind::Blocks(items) => {
                 ValueKind::List(items.iter().filter_map(|item| self.node(item, depth + 1)).collect())
             }
@@ -112,13 +112,25 @@ impl<'r> Resolver<'r> {
         if let Some(found) = self.look_up(&reference.path, depth) {
             return Some(found);
         }
-        let kind = match self.variables.structured(&reference.path) {
-            Some(kind) => kind,
-            None if reference.optional && !self.variables.has(&reference.path) => return None,
+        let given = self.variables.has(&reference.path);
+        let environment = if given { None } else { self.variables.from_environment(&reference.path) };
+        let text = match environment {
+            Some(value) => value,
+            None if reference.optional && !given => return None,
             // A path may hold ':' or '?'; what is left to the variables is always `${name}` or `${name:default}`.
-            None => ValueKind::Text(reference.written.replacen("${?", "${", 1).into()),
+            None => reference.written.replacen("${?", "${", 1),
         };
-        Some(Value { kind, position: node.position.clone() })
+        Some(Value { kind: ValueKind::Text(text.into()), position: node.position.clone() })
+    }
+
+    /// The list or object of a variable that stands beside or over another one.
+    fn variable_structure(&self, node: &Node, value: &Value) -> Option<Value> {
+        match (&node.kind, &value.kind) {
+            (NodeKind::Reference(reference), ValueKind::Text(_)) => {
+                self.variables.structured(&reference.path, &node.position)
+            }
+            _ => None,
+        }
     }
 
     /// What stands under a dotted path, in any of its spellings; `None` also while it is being looked up already.
@@ -158,8 +170,18 @@ impl<'r> Resolver<'r> {
     }
 
     fn concat(&mut self, parts: &[Part], node: &Node, depth: usize) -> Option<Value> {
-        let values: Vec<(&str, Value)> =
-            parts.iter().filter_map(|part| Some((part.space.as_ref(), self.node(&part.node, depth + 1)?))).collect();
+        let mut values: Vec<(&str, &Node, Value)> = parts
+            .iter()
+            .filter_map(|part| Some((part.space.as_ref(), &part.node, self.node(&part.node, depth + 1)?)))
+            .collect();
+        if values.iter().any(|(_, _, value)| value.as_list().is_some() || value.as_object().is_some()) {
+            for (_, part, value) in &mut values {
+                if let Some(structure) = self.variable_structure(part, value) {
+                    *value = structure;
+                }
+            }
+        }
+        let values: Vec<(&str, Value)> = values.into_iter().map(|(space, _, value)| (space, value)).collect();
         let position = node.position.clone();
         let kind = if values.is_empty() {
             // Nothing but optional references that lead nowhere.
@@ -195,7 +217,12 @@ impl<'r> Resolver<'r> {
     fn overridden(&mut self, all: &[Node], depth: usize) -> Option<Value> {
         let mut result: Option<Value> = None;
         for node in all {
-            let Some(next) = self.node(node, depth + 1) else { continue };
+            let Some(mut next) = self.node(node, depth + 1) else { continue };
+            if result.as_ref().is_some_and(|result| result.as_object().is_some())
+                && let Some(structure) = self.variable_structure(node, &next)
+            {
+                next = structure;
+            }
             result = Some(match (result, next) {
                 (
                     Some(Value { kind: ValueKind::Object(mut old), position }),

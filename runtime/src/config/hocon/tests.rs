@@ -235,8 +235,11 @@ fn mistakes_are_told_with_their_cure() {
     for (text, place, says, cure) in [
         ("env { a = 1 b = 2 }", "t:1:15", "expected ',' or the end of the line", "separated by commas"),
         ("env { path =\n mode = x }", "t:1:7", "'path' has no value", "the next line, 'mode = ...', is another key"),
-        ("env { url = http://x:80 }", "t:1:17", "'//' begins a comment", "double quotes"),
-        ("env { path = /data/*.csv }", "t:1:20", "'*' cannot stand in text", "double quotes"),
+        ("env { url = x http://x:80 }", "t:1:19", "'//' begins a comment", "double quotes"),
+        ("env { path = C:\\data }", "t:1:16", "'\\' cannot stand in text", "double quotes"),
+        ("env { path =\n mode=x }", "t:1:7", "'path' has no value", "the next line, 'mode = ...', is another key"),
+        ("env { a = 1 b=2 }", "t:1:14", "expected ',' or the end of the line", "separated by commas"),
+        ("env { a = [b=1] }", "t:1:13", "'=' cannot stand in text", "in braces"),
         ("env { type = map<string, int> }", "t:1:26", "expected '=', ':' or '{'", "\"map<string, int>\""),
         ("env { a = x { b = 1 } }", "t:1:13", "text and an object side by side", "comma or a line break"),
         ("env { a = \"C:\\data\" }", "t:1:14", "after '\\', found 'd'", "a backslash itself is written \\\\"),
@@ -258,6 +261,22 @@ fn mistakes_are_told_with_their_cure() {
     }
     assert!(only_problem("a = [ {b = 1} {c = 2} ]").starts_with("warning: t:1:15: "));
     assert!(only_problem("a = \u{201c}b\u{201d}").contains("typographic quotes"));
+}
+
+#[test]
+fn text_that_should_be_quoted_is_read_where_it_can_mean_nothing_else() {
+    let text = "url = jdbc:mysql://host:3306/db?a=b&c=d\npath = /data/*.csv # comment
+        hosts = [http://a:80/x, b:9092]\nquery = select * from t where a > 1\nb { mail = me@home } c = x//comment
+        d:e:f\ng = +1 // not a number\nh = a=b, i = C:/x}";
+    let parsed = parsed(text.trim_end_matches('}'));
+    assert!(!parsed.problems.has_errors(), "{}", parsed.problems);
+    assert_eq!(
+        render_json(&parsed.tree, false),
+        r#"{"url":"jdbc:mysql://host:3306/db?a=b&c=d","path":"/data/*.csv","hosts":["http://a:80/x","b:9092"],"query":"select * from t where a > 1","b":{"mail":"me@home"},"c":"x","d":"e:f","g":"+1","h":"a=b","i":"C:/x"}"#
+    );
+    assert!(parsed.problems.to_string().starts_with(
+        "warning: t:1:7: url: the text without quotes holds ':' (help: put the whole text in double quotes: the original demands it)"
+    ), "{}", parsed.problems);
 }
 
 #[test]

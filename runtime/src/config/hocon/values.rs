@@ -12,7 +12,10 @@ const REFERENCE_BYTES_MAX: usize = 1024;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     /// Behind a key.
-    Member,
+    Member {
+        /// On the line of the key's separator: what follows without a blank belongs to it, also '=' and ':'.
+        inline: bool,
+    },
     /// In a list.
     Item,
 }
@@ -38,14 +41,21 @@ impl Parser<'_, '_> {
                 '\n' | ',' | '}' | ']' | '#' => break,
                 '/' if self.cursor.looking_at("//") => break,
                 // The caller knows what an '=' here means.
-                '=' | ':' if place == Place::Member && !pieces.is_empty() => break,
+                '=' | ':' if place != Place::Item && !pieces.is_empty() => break,
                 '"' if !is_container(&pieces, place) => (NodeKind::Text(self.quoted_text()?.into()), false),
                 '{' => (self.object(scope)?, false),
                 '[' => (self.list(scope)?, false),
                 '$' if self.cursor.looking_at("${") => (self.reference()?, false),
                 // `A {} B {}`: the next key.
                 _ if is_container(&pieces, place) => break,
-                _ => (NodeKind::Text(self.bare_text()?.into()), true),
+                _ => {
+                    let joint = match place {
+                        Place::Member { inline } if inline && pieces.is_empty() => "=:",
+                        Place::Item if pieces.is_empty() => ":",
+                        _ => "",
+                    };
+                    (NodeKind::Text(self.bare_text(joint)?.into()), true)
+                }
             };
             pieces.push(Piece { space: std::mem::take(&mut space), node: Node { kind, position }, bare });
         }
@@ -198,16 +208,27 @@ impl Parser<'_, '_> {
     }
 
     /// Text without quotes up to a blank or a character that it cannot hold.
-    fn bare_text(&mut self) -> Result<String, SyntaxError> {
+    ///
+    /// Characters that HOCON wants in quotes are taken with a warning where they cannot mean anything else
+    /// (`/data/*.csv`), and those of `joint` when they follow without a blank (`jdbc:mysql://host/db?a=b`).
+    fn bare_text(&mut self, joint: &str) -> Result<String, SyntaxError> {
         let position = self.cursor.position();
         let start = self.cursor.offset();
+        let mut odd = None;
         while let Some(next) = self.cursor.peek() {
             let read = self.cursor.slice(start, self.cursor.offset());
             // The sign of an exponent.
             let sign =
                 next == '+' && read.ends_with(['e', 'E']) && read.starts_with(|c: char| c == '-' || c.is_ascii_digit());
-            if next == '\n' || is_inline_blank(next) || self.cursor.looking_at("//") || (is_reserved(next) && !sign) {
+            let address = read.ends_with(':') && self.cursor.looking_at("//");
+            if next == '\n' || is_inline_blank(next) || (self.cursor.looking_at("//") && !address) {
                 break;
+            }
+            if is_reserved(next) && !sign {
+                if !is_odd(next) && (read.is_empty() || !joint.contains(next)) {
+                    break;
+                }
+                odd = odd.or(Some(next));
             }
             self.cursor.bump();
         }
@@ -215,7 +236,11 @@ impl Parser<'_, '_> {
         let stopped_at = self.cursor.peek().filter(|next| text.is_empty() || is_forbidden_in_text(*next));
         if text.starts_with(['\u{201c}', '\u{201d}', '\u{201e}']) {
             let help = "typographic quotes are part of the text; the quotes of the config language are \"";
-            self.warn(position, format!("the text begins with {}", &text[..'\u{201c}'.len_utf8()]), Some(help.into()));
+            self.warn(
+                position.clone(),
+                format!("the text begins with {}", &text[..'\u{201c}'.len_utf8()]),
+                Some(help.into()),
+            );
         }
         if let Some(next) = stopped_at {
             let message = format!("'{next}' cannot stand in text without quotes");
@@ -226,12 +251,16 @@ impl Parser<'_, '_> {
             };
             return Err(SyntaxError::new(self.cursor.position(), message).with_help(help));
         }
-        // `http://x`: the rest would be a comment.
+        // `a http://x`: the rest would be a comment.
         if self.cursor.looking_at("://") {
-            let message = "'://' cannot stand in text without quotes: '//' begins a comment";
+            let message = "'://' cannot stand behind a blank in text without quotes: '//' begins a comment";
             return Err(
                 SyntaxError::new(self.cursor.position(), message).with_help("put the whole text in double quotes")
             );
+        }
+        if let Some(odd) = odd {
+            let help = "put the whole text in double quotes: the original demands it";
+            self.warn(position, format!("the text without quotes holds '{odd}'"), Some(help.into()));
         }
         Ok(text.to_owned())
     }
@@ -267,10 +296,15 @@ impl Parser<'_, '_> {
 
 /// Whether what stands behind these pieces on the line cannot belong to the same value: a key follows an object.
 fn is_container(pieces: &[Piece], place: Place) -> bool {
-    place == Place::Member
+    place != Place::Item
         && pieces.last().is_some_and(|piece| {
             matches!(piece.node.kind, NodeKind::Object(_) | NodeKind::Blocks(_) | NodeKind::List(_))
         })
+}
+
+/// Reserved characters that mean nothing in a value.
+fn is_odd(next: char) -> bool {
+    matches!(next, '*' | '?' | '&' | '@' | '!' | '^' | '+')
 }
 
 /// Reserved characters that neither end a value nor begin another piece of it.
