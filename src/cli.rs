@@ -7,6 +7,8 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use egret_runtime::config::{Includes, RESERVED_WORDS, ReadOptions, Syntax, Unresolved, Variables};
 use egret_runtime::shard::CpuList;
 
+use crate::client::Client;
+
 /// Runs data-integration jobs natively on io_uring and serves what runs over SeaTunnel's REST API.
 #[derive(Debug, Parser)]
 #[command(name = "egret", version, propagate_version = true, after_help = EXAMPLES)]
@@ -43,7 +45,14 @@ pub enum Command {
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(Serve),
     /// List the plugins that jobs may use, or the options of one
+    #[command(after_help = PLUGINS_EXAMPLES)]
     Plugins(Plugins),
+    /// Print a job config with its secrets encoded
+    #[command(after_help = ENCRYPT_EXAMPLES)]
+    Encrypt(Shade),
+    /// Print a job config with its secrets decoded
+    #[command(after_help = "Example:\n  egret decrypt encoded.json")]
+    Decrypt(Shade),
     /// Print completions for a shell
     #[command(after_help = "Example:\n  egret completions bash > /etc/bash_completion.d/egret")]
     Completions {
@@ -58,7 +67,24 @@ Examples:
   egret run -i input=/data/in -i output=/data/out job.conf
   egret run --cores 0-3 --name nightly job.conf > rows.txt
 
-Rows of a Console sink and the statistics go to stdout, everything else to stderr.";
+Rows of a Console sink and the statistics go to stdout, everything else to stderr.
+
+Scripts made for the original's client work as they are: egret --config job.conf -m local -i day=2024-01-31";
+
+const PLUGINS_EXAMPLES: &str = "\
+Examples:
+  egret plugins
+  egret plugins LocalFile
+  egret plugins --json FakeSource";
+
+const ENCRYPT_EXAMPLES: &str = "\
+Examples:
+  egret encrypt job.conf > encoded.json          # as env.shade.identifier says
+  egret encrypt --shade base64 job.conf > encoded.json
+
+Encoded are password, username, auth and token at the top of each source and sink, and the options that
+env.shade.options names. The result is JSON, which is also valid in a .conf file. base64 hides a secret from a glance,
+not from a reader.";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -98,16 +124,16 @@ pub struct ShardArguments {
 #[derive(Clone, Debug, Args)]
 pub struct ConfigArguments {
     /// The job config; `.json` is read as JSON, anything else as the config language
-    #[arg(value_name = "FILE", required_unless_present = "config")]
+    #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
 
     /// The same, as the original's client spells it
     #[arg(short = 'c', long, value_name = "FILE", conflicts_with = "file")]
     pub config: Option<PathBuf>,
 
-    /// Value of `${KEY}` in the config; may be given many times
-    #[arg(short = 'i', long = "variable", value_name = "KEY=VALUE", value_parser = key_value)]
-    pub variables: Vec<(String, String)>,
+    /// Value of `${KEY}` in the config; may be given many times, or with commas: a=1,b=2
+    #[arg(short = 'i', long = "variable", value_name = "KEY=VALUE")]
+    pub variables: Vec<Variable>,
 }
 
 /// `egret run`
@@ -130,6 +156,9 @@ pub struct Run {
     /// No progress line, also when stderr is a terminal
     #[arg(long)]
     pub no_progress: bool,
+
+    #[command(flatten)]
+    pub client: Client,
 }
 
 /// `egret check`
@@ -162,9 +191,9 @@ pub struct Serve {
     #[arg(long, default_value_t = 5801)]
     pub port: u16,
 
-    /// Value of `${KEY}` in the configs; may be given many times
-    #[arg(short = 'i', long = "variable", value_name = "KEY=VALUE", value_parser = key_value)]
-    pub variables: Vec<(String, String)>,
+    /// Value of `${KEY}` in the configs; may be given many times, or with commas: a=1,b=2
+    #[arg(short = 'i', long = "variable", value_name = "KEY=VALUE")]
+    pub variables: Vec<Variable>,
 
     #[command(flatten)]
     pub shards: ShardArguments,
@@ -179,6 +208,73 @@ pub struct Serve {
 pub struct Plugins {
     /// Name of a plugin, in any case
     pub name: Option<String>,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `egret encrypt`, `egret decrypt`
+#[derive(Clone, Debug, Args)]
+pub struct Shade {
+    #[command(flatten)]
+    pub config: ConfigArguments,
+
+    /// How, where the config's env has no shade.identifier
+    #[arg(long, value_name = "METHOD")]
+    pub shade: Option<String>,
+}
+
+/// One `-i`: `a=1`, or several with commas between them, as the original's client reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variable(pub Vec<(String, String)>);
+
+impl std::str::FromStr for Variable {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut pairs: Vec<String> = Vec::new();
+        for part in split_at_commas(text) {
+            match pairs.last_mut() {
+                // What does not begin with a name and '=' belongs to the value before it.
+                Some(last) if !begins_a_pair(part) => {
+                    last.push(',');
+                    last.push_str(part);
+                }
+                _ => pairs.push(part.to_owned()),
+            }
+        }
+        pairs.iter().map(|pair| key_value(pair)).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// Cuts at commas that are neither within double quotes nor within brackets or braces.
+fn split_at_commas(text: &str) -> Vec<&str> {
+    let (mut parts, mut from, mut depth, mut quoted, mut escaped) = (Vec::new(), 0, 0_i32, false, false);
+    for (at, next) in text.char_indices() {
+        match next {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => quoted = !quoted,
+            '[' | '{' if !quoted => depth += 1,
+            ']' | '}' if !quoted => depth -= 1,
+            ',' if !quoted && depth <= 0 => {
+                parts.push(&text[from..at]);
+                from = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[from..]);
+    parts
+}
+
+fn begins_a_pair(text: &str) -> bool {
+    text.split_once('=').is_some_and(|(key, _)| {
+        let key = key.trim_start();
+        key.starts_with(|first: char| first.is_alphabetic() || first == '_')
+            && key.chars().all(|next| next.is_alphanumeric() || matches!(next, '_' | '-' | '.'))
+    })
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {
@@ -186,26 +282,40 @@ fn key_value(text: &str) -> Result<(String, String), String> {
         Some((key, _)) if RESERVED_WORDS.contains(&key) => {
             Err(format!("'{key}' cannot be given: sinks fill it in for each table"))
         }
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        // Quotes around the whole value are the shell's neighbour, not part of it.
+        Some((key, value)) if !key.trim().is_empty() => {
+            let inner = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+            Ok((key.trim().to_owned(), inner.filter(|inner| !inner.contains('"')).unwrap_or(value).to_owned()))
+        }
         _ => Err(format!("expected KEY=VALUE, found '{text}'")),
     }
 }
 
 impl ConfigArguments {
+    /// Goes on when a file is given; else says so and gives the exit status of a wrong command line.
+    pub fn needed(&self, go_on: impl FnOnce() -> u8) -> u8 {
+        if self.file.is_none() && self.config.is_none() {
+            tell!("error: no config is given: expected a FILE (see --help)");
+            return 2;
+        }
+        go_on()
+    }
+
     /// The file, by whichever name it was given.
     pub fn path(&self) -> &std::path::Path {
-        // clap lets nobody through without one of the two.
+        // Commands go through `needed` first.
         self.file.as_deref().or(self.config.as_deref()).unwrap_or_else(|| std::path::Path::new(""))
     }
 }
 
 /// How a file from the command line is read: its own folder may be included from, and variables must be set.
-pub fn read_options(path: &std::path::Path, variables: &[(String, String)]) -> ReadOptions {
+pub fn read_options(path: &std::path::Path, variables: &[Variable]) -> ReadOptions {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     ReadOptions {
         syntax: Syntax::ByFileName,
         variables: variables
             .iter()
+            .flat_map(|variable| &variable.0)
             .map(|(key, value)| (key.as_str(), value.as_str()))
             .collect::<Variables>()
             .or_environment(),
@@ -235,8 +345,25 @@ mod tests {
     fn variables_keep_everything_behind_the_first_equals_sign() {
         assert_eq!(key_value("a=b=c"), Ok(("a".into(), "b=c".into())));
         assert_eq!(key_value("a="), Ok(("a".into(), String::new())));
+        assert_eq!(key_value("a=\"b c\""), Ok(("a".into(), "b c".into())));
         assert!(key_value("=b").is_err());
         assert!(key_value("ab").is_err());
         assert!(key_value("table_name=t").is_err());
+    }
+
+    #[test]
+    fn several_variables_may_stand_behind_one_flag() {
+        let read = |text: &str| {
+            let Variable(pairs) = text.parse()?;
+            Ok::<_, String>(pairs.iter().map(|(key, value)| format!("{key}<{value}>")).collect::<Vec<_>>().join(" "))
+        };
+        assert_eq!(read("a=1,b=2, c.d=x=y").as_deref(), Ok("a<1> b<2> c.d<x=y>"));
+        assert_eq!(read("cols=id,name").as_deref(), Ok("cols<id,name>"));
+        assert_eq!(
+            read("a=[x,b=1],c={\"k\": 1, \"l\": 2},d=2").as_deref(),
+            Ok("a<[x,b=1]> c<{\"k\": 1, \"l\": 2}> d<2>")
+        );
+        assert_eq!(read("a=\"x,b=1\",c=2").as_deref(), Ok("a<x,b=1> c<2>"));
+        assert!(read("a").is_err() && read("").is_err());
     }
 }

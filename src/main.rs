@@ -12,12 +12,14 @@ macro_rules! tell {
 
 mod check;
 mod cli;
+mod client;
 mod logging;
 mod node;
 mod plugins;
 mod progress;
 mod run;
 mod serve;
+mod shade;
 mod statistics;
 mod stdout;
 
@@ -30,7 +32,7 @@ use clap::Parser as _;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    let arguments = cli::Arguments::parse();
+    let arguments = cli::Arguments::parse_from(client::arguments(std::env::args_os()));
     // Before any other thread exists, so that every thread inherits the mask.
     if let Err(error) = egret_runtime::shard::signals::block_stop_signals() {
         tell!("egret: cannot block SIGINT and SIGTERM: {error}");
@@ -38,10 +40,12 @@ fn main() -> ExitCode {
     }
     logging::start(&arguments);
     let exit = match arguments.command {
-        cli::Command::Run(run) => run::run(&run),
-        cli::Command::Check(check) => check::check(&check),
+        cli::Command::Run(run) => client::run(&run),
+        cli::Command::Check(check) => check.config.needed(|| check::check(&check)),
         cli::Command::Serve(serve) => serve::serve(&serve),
         cli::Command::Plugins(plugins) => plugins::plugins(&plugins),
+        cli::Command::Encrypt(shade) => shade.config.needed(|| shade::encrypt(&shade)),
+        cli::Command::Decrypt(shade) => shade.config.needed(|| shade::decrypt(&shade)),
         cli::Command::Completions { shell } => cli::completions(shell),
     };
     ExitCode::from(exit)

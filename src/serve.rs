@@ -64,7 +64,7 @@ fn serve_on(node: &node::Node, arguments: &cli::Serve) -> u8 {
     }
 }
 
-fn submit(node: &node::Node, file: &std::path::Path, variables: &[(String, String)]) -> Result<(), String> {
+fn submit(node: &node::Node, file: &std::path::Path, variables: &[cli::Variable]) -> Result<(), String> {
     let text = std::fs::read(file).map_err(|error| format!("error: cannot read {}: {error}", file.display()))?;
     let submitted = node.submit(SubmitRequest {
         config_text: text.into(),

@@ -146,14 +146,16 @@ fn a_json_config_is_read_as_json() {
 #[test]
 fn plugins_are_listed_by_kind() {
     let ended = run(["plugins"]).expect_exit(0);
-    let lines: Vec<(&str, Vec<&str>)> = ended
-        .stdout
-        .lines()
-        .map(|line| {
-            let (kind, names) = line.split_once(' ').expect("a kind and names");
-            (kind, names.trim().split(", ").collect())
-        })
-        .collect();
+    let mut lines: Vec<(&str, Vec<&str>)> = Vec::new();
+    for line in ended.stdout.lines() {
+        let mut words = line.split_whitespace();
+        let (kind, name) = (words.next().expect("a kind"), words.next().expect("a name"));
+        assert!(words.count() > 2, "a sentence about it: {line}");
+        match lines.last_mut() {
+            Some((last, names)) if *last == kind => names.push(name),
+            _ => lines.push((kind, vec![name])),
+        }
+    }
     let kinds: Vec<&str> = lines.iter().map(|(kind, _)| *kind).collect();
     assert_eq!(kinds, ["source", "transform", "sink"]);
     let expected: [&[&str]; 3] = [
@@ -181,6 +183,120 @@ fn a_plugin_is_described_with_its_options_in_any_case() {
     // One name, two plugins.
     let ended = run(["plugins", "LocalFile"]).expect_exit(0);
     assert_holds(&ended.stdout, &["LocalFile (source)\n", "LocalFile (sink)\n", "file_format_type", "(required)"]);
+    assert_holds(&ended.stdout, &["\n      For example: path = ", "\n  Sample:\n    source {\n      LocalFile {\n"]);
+}
+
+#[test]
+fn machines_get_plugins_as_json_too() {
+    let all: Value = serde_json::from_str(&run(["plugins", "--json"]).expect_exit(0).stdout).expect("JSON");
+    let names: Vec<&Value> = all.as_array().expect("a list").iter().map(|plugin| &plugin["name"]).collect();
+    assert!(names.contains(&&json!("FakeSource")) && names.contains(&&json!("Sql")), "{names:?}");
+    let one: Value =
+        serde_json::from_str(&run(["plugins", "--json", "localfile"]).expect_exit(0).stdout).expect("JSON");
+    assert_eq!((&one[0]["kind"], &one[1]["kind"]), (&json!("source"), &json!("sink")));
+    let path =
+        one[0]["options"].as_array().expect("options").iter().find(|option| option["name"] == "file_format_type");
+    assert_eq!(path.expect("an option")["required"], true);
+    assert!(one[0]["sample"].as_str().expect("a sample").contains("LocalFile {"), "{one:#}");
+}
+
+/// What a sample says is a config.
+#[test]
+fn samples_are_configs() {
+    let all: Value = serde_json::from_str(&run(["plugins", "--json"]).expect_exit(0).stdout).expect("JSON");
+    let mut seen = std::collections::BTreeSet::new();
+    for plugin in all.as_array().expect("a list") {
+        let name = plugin["name"].as_str().expect("a name");
+        if !seen.insert(name) {
+            continue;
+        }
+        let about: Value = serde_json::from_str(&run(["plugins", "--json", name]).expect_exit(0).stdout).expect("JSON");
+        for one in about.as_array().expect("a list") {
+            let sample = one["sample"].as_str().expect("a sample");
+            let rest = match one["kind"].as_str() {
+                Some("source") => "sink { Console { } }",
+                Some("sink") => "source { FakeSource { plugin_output = rows } }",
+                _ => "source { FakeSource { plugin_output = rows } } sink { Console { plugin_input = changed } }",
+            };
+            check(&format!("env {{ }}\n{sample}\n{rest}\n"), &["--syntax"]).0.expect_exit(0);
+        }
+    }
+}
+
+#[test]
+fn secrets_are_encoded_and_decoded() {
+    let folder = Folder::new();
+    let plain = r#"env { job.mode = "BATCH" }
+source { FakeSource { username = "seatunnel", password = "${pw}", schema { fields { id = "int" } } } }
+sink { Console { token = "t-${x:1}" } }
+"#;
+    let file = folder.write("plain.conf", plain);
+    let file = file.as_os_str();
+    let ended = run([OsStr::new("encrypt"), file]).expect_exit(0);
+    assert_holds(&ended.stderr, &["leaves secrets as they are", "--shade base64"]);
+    let arguments = ["encrypt", "--shade", "base64", "-i", "pw=seatunnel_password"].map(OsStr::new);
+    let ended = run(arguments.into_iter().chain([file])).expect_exit(0);
+    let encoded: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    assert_eq!(encoded["env"], json!({ "job.mode": "BATCH", "shade.identifier": "base64" }));
+    let block = &encoded["source"][0];
+    assert_eq!((&block["plugin_name"], &block["username"]), (&json!("FakeSource"), &json!("c2VhdHVubmVs")));
+    assert_eq!(block["password"], "c2VhdHVubmVsX3Bhc3N3b3Jk");
+    // A default is only filled in where a job is run.
+    assert_eq!(encoded["sink"][0]["token"], "t-${x:1}");
+    assert_holds(&ended.stderr, &["sink[0] Console, option 'token': holds a variable and stays as it is"]);
+
+    let again = folder.write("encoded.json", &ended.stdout);
+    let ended = run([OsStr::new("decrypt"), again.as_os_str()]).expect_exit(0);
+    let decoded: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    assert_eq!(
+        (&decoded["source"][0]["password"], &decoded["source"][0]["username"]),
+        (&json!("seatunnel_password"), &json!("seatunnel"))
+    );
+    // What is not encoded is told without the value, whatever reads the config.
+    let broken = folder.write("broken.json", &ended.stdout.replace("seatunnel_password", "hunter2!"));
+    for command in ["decrypt", "check", "run"] {
+        let ended = run([OsStr::new(command), broken.as_os_str()]).expect_exit(1);
+        assert_holds(&ended.stderr, &["source[0] FakeSource, option 'password': the value is not encoded"]);
+        assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn calls_made_for_the_client_of_the_original_work() {
+    let folder = Folder::new();
+    let file = folder.write("job.conf", &VALID.replace("FakeSource {", "FakeSource { row.num = ${rows},"));
+    let config = file.to_str().expect("a path");
+    let ended = run(["--config", config, "-m", "local", "-i", "rows=3,other=1"]).expect_exit(0);
+    assert_holds(&ended.stdout, &["Total Read Count          :                   3"]);
+    let ended = run(["-c", config, "-e", "LOCAL", "-n", "named", "--check", "-i", "rows=3"]).expect_exit(0);
+    assert_holds(&ended.stdout, &["is valid"]);
+    run(["--config", config, "--encrypt"]).expect_exit(0);
+    for (arguments, reason) in [
+        (&["-m", "cluster", "-c", config][..], "in this process"),
+        (&["-c", config, "--async"], "runs in this process and ends with it"),
+        (&["-c", config, "-cj"], "cannot live on"),
+        (&["-cn", "x", "-c", config], "no cluster to choose"),
+        (&["-r", "1", "-c", config], "savepoints are not supported"),
+        (&["-can", "1", "2"], "stop-job"),
+        (&["-l"], "running-jobs"),
+        (&["-j", "1"], "job-info"),
+    ] {
+        assert_holds(&run(arguments.iter().copied()).expect_exit(2).stderr, &[reason]);
+    }
+    assert_holds(&run(["run"]).expect_exit(2).stderr, &["FILE"]);
+}
+
+#[test]
+fn a_variable_is_text_where_text_is_expected() {
+    let folder = Folder::new();
+    let config = r#"env { }
+source { FakeSource { row.num = 1, schema = ${schema}, string.template = ["${body}"] } }
+sink { Console { } }
+"#;
+    let file = folder.write("job.conf", config);
+    let arguments = ["run", "-i", r#"body={"a":1}"#, "-i", r#"schema={"fields":{"a":"string"}}"#].map(OsStr::new);
+    let ended = run(arguments.into_iter().chain([file.as_os_str()])).expect_exit(0);
+    assert_holds(&ended.stdout, &[r#"{"a":1}"#]);
 }
 
 #[test]

@@ -95,6 +95,8 @@ pub(super) struct Reading<'r> {
     pub structure_lost: bool,
     /// Whether values are not judged.
     pub grammar_only: bool,
+    /// Whether a variable that is not set is told by itself, or is none of the reader's business.
+    pub variables_judged: bool,
     /// Whether a root key has its use in a reference.
     pub is_used: &'r dyn Fn(&str) -> bool,
 }
@@ -177,6 +179,25 @@ fn block(
     let position = item.position.clone();
     let damaged = reading.damaged.contains(&position);
     let unnamed = format!("{kind}[{index}]");
+    if let ValueKind::Text(text) = &item.kind
+        && text.contains("${")
+        && reading.variables_judged
+    {
+        // `Filter = ${filter}`: the variable is told where it is not set, and what it holds nobody knows.
+        let name = Box::from(text.as_ref());
+        let (options, inputs) = (Object::default(), Vec::new());
+        return Some(PluginConfig {
+            kind,
+            index,
+            name,
+            options,
+            position,
+            inputs,
+            output: None,
+            parallelism: None,
+            damaged: true,
+        });
+    }
     let ValueKind::Object(options) = item.kind else {
         let message = format!("expected a plugin's options in braces, found {}", item.kind_name());
         problems.push(Problem::error(position, message).in_block(unnamed));

@@ -89,6 +89,7 @@ pub fn examine_job(text: &str, name: &str, options: &ReadOptions) -> Examined {
         broken: read.broken,
         structure_lost: read.structure_lost,
         grammar_only: options.grammar_only,
+        variables_judged: options.grammar_only || options.unresolved == Unresolved::Error,
         is_used: &|key| is_used(&read.used, key),
     };
     let mut found = Problems::default();
@@ -123,8 +124,15 @@ pub fn job_from_tree(mut tree: Object, name: &str) -> Result<(JobConfig, Problem
     let mut problems = Problems::default();
     list_blocks(&mut tree);
     let file = Position { file: name.into(), line: 1, column: 1 };
-    let reading =
-        Reading { file, damaged: &[], broken: false, structure_lost: false, grammar_only: false, is_used: &|_| false };
+    let reading = Reading {
+        file,
+        damaged: &[],
+        broken: false,
+        structure_lost: false,
+        grammar_only: false,
+        variables_judged: false,
+        is_used: &|_| false,
+    };
     let job = job::build(tree, &reading, &mut problems);
     problems.sort_by_position();
     if problems.has_errors() { Err(problems) } else { Ok((job, problems)) }
@@ -181,7 +189,7 @@ fn read(text: &str, name: &str, options: &ReadOptions) -> Read {
     read.unset = variables::expand(&mut read.tree, &options.variables, unresolved, limits, &mut read.problems);
     list_blocks(&mut read.tree);
     if options.secrets == Secrets::Decode && !options.grammar_only {
-        shade::decode_secrets(&mut read.tree, &mut read.problems);
+        shade::decode_secrets(&mut read.tree, None, &mut read.problems);
     }
     read
 }

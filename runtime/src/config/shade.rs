@@ -60,10 +60,14 @@ impl Shade {
     }
 }
 
-/// Decodes the secrets of a tree as its `env` says.
-pub(super) fn decode_secrets(tree: &mut Object, problems: &mut Problems) {
-    let Some(shade) = shade_of(tree, None, problems).filter(|shade| *shade != Shade::Plain) else { return };
+/// Decodes the secrets of a tree as its `env` says or, where that says nothing, as `otherwise` does. A value that holds
+/// a variable which is not set stays as it is.
+pub fn decode_secrets(tree: &mut Object, otherwise: Option<&str>, problems: &mut Problems) {
+    let Some(shade) = shade_of(tree, otherwise, problems).filter(|shade| *shade != Shade::Plain) else { return };
     each_secret(tree, problems, |text, problem| {
+        if text.contains("${") {
+            return Ok(None);
+        }
         let decoded = shade.decode(text);
         if decoded.is_none() {
             let wrong = problem("the value is not encoded as shade.identifier says");

@@ -43,7 +43,7 @@ const ROW_OPTIONS: [&str; 5] =
     ["topic", "index", "file_name_expression", "partition_dir_expression", "save_mode_create_template"];
 
 /// Options that hold a program, in whose language `${...}` has a meaning of its own.
-const PROGRAM_OPTIONS: [&str; 1] = ["source_code"];
+const PROGRAM_OPTIONS: [&str; 2] = ["source_code", "custom_request_body"];
 
 /// Values given with `-i name=value`.
 #[derive(Clone, Default)]
@@ -235,7 +235,7 @@ fn is_name(name: &str) -> bool {
 fn is_filled_at_run_time(name: &str, place: &Place) -> bool {
     let numbered = name.strip_prefix(['k', 'v']).is_some_and(|digits| digits.parse::<u16>().is_ok());
     let row_field = place.in_sink && place.options.last().is_some_and(|option| ROW_OPTIONS.contains(&option.as_ref()));
-    let program = place.options.last().is_some_and(|option| PROGRAM_OPTIONS.contains(&option.as_ref()));
+    let program = place.options.iter().any(|option| PROGRAM_OPTIONS.contains(&option.as_ref()));
     numbered || row_field || program || FILE_WORDS.contains(&name)
 }
 
