@@ -36,11 +36,20 @@ pub(super) struct FakeReader {
     last_start: Option<Instant>,
     /// Literal rows of the split under way, made when it began.
     literal: Option<Batch>,
+    /// Most rows of a batch.
+    rows_max: usize,
 }
 
 impl FakeReader {
     pub(super) fn new(tables: Arc<[FakeTable]>) -> Self {
-        Self { tables, splits: VecDeque::new(), random: Rng::new(), last_start: None, literal: None }
+        Self {
+            tables,
+            splits: VecDeque::new(),
+            random: Rng::new(),
+            last_start: None,
+            literal: None,
+            rows_max: BATCH_ROWS,
+        }
     }
 
     /// When the first split may begin, if that is not now.
@@ -53,7 +62,7 @@ impl FakeReader {
     /// The next rows of the first split, of which some are left.
     fn rows_of(&mut self, split: &FakeSplit) -> Result<Batch, TaskError> {
         let table = &self.tables[usize::from(split.table)];
-        let left = usize::try_from(split.rows - split.position).unwrap_or(usize::MAX);
+        let left = usize::try_from(split.rows - split.position).unwrap_or(usize::MAX).min(self.rows_max);
         match &table.content {
             Content::Random(generators) => {
                 let rows = left.min(batch_rows(generators));
@@ -118,6 +127,10 @@ impl SourceReader for FakeReader {
             }
         }
         Ok(Progress::NeedSplits)
+    }
+
+    fn limit_rows(&mut self, rows: usize) {
+        self.rows_max = rows.clamp(1, BATCH_ROWS);
     }
 
     fn snapshot(&mut self) -> Result<Vec<Split>, TaskError> {

@@ -13,7 +13,7 @@ use crate::plan::{Pipeline, Plan, VertexWork};
 use crate::plugin::{Prepared, Split, SplitEnumerator, TaskError};
 use crate::shard::{ShardId, Shards, WorkGroup};
 use crate::task::{
-    ChainTask, Sealed, SharedSplits, SplitLedger, TaskControl, TaskId, TaskOutcome, TaskReports, TaskStats,
+    ChainTask, ReadLimits, Sealed, SharedSplits, SplitLedger, TaskControl, TaskId, TaskOutcome, TaskReports, TaskStats,
 };
 
 impl From<TaskError> for Failure {
@@ -41,6 +41,7 @@ pub(super) struct AttemptSpec<'a> {
     pub group: &'a WorkGroup,
     pub queue_bytes_max: usize,
     pub checkpointed: bool,
+    pub limits: ReadLimits,
     /// Where this pipeline's tasks begin in the job's count, so that pipelines spread over the shards.
     pub first_task: usize,
 }
@@ -130,6 +131,7 @@ impl Attempt {
                     splits: Arc::clone(&self.splits),
                     checkpoint,
                     checkpointed: spec.checkpointed,
+                    limits: spec.limits,
                     inputs: inputs.collect(),
                     outputs: outputs.collect(),
                     reports: Arc::clone(&reports),

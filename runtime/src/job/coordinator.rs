@@ -15,7 +15,7 @@ use super::{JobEntry, JobSettings, JobState};
 use crate::plan::Plan;
 use crate::plugin::{SplitEnumerator, TaskError};
 use crate::shard::{self, JoinHandle, Shards, WorkGroup};
-use crate::task::panic_text;
+use crate::task::{ReadLimits, panic_text};
 
 /// How long a coordinator tries to hand a commit to a work executor whose mailbox is full.
 const COMMIT_HANDOVER: Duration = Duration::from_secs(30);
@@ -32,6 +32,7 @@ pub(super) struct Coordinator {
     /// Time between checkpoints; `None`: none while the job runs.
     pub checkpoint_interval: Option<Duration>,
     pub checkpoint_timeout: Duration,
+    pub limits: ReadLimits,
 }
 
 impl Coordinator {
@@ -232,6 +233,7 @@ impl Run {
             group: &self.group,
             queue_bytes_max: coordinator.settings.queue_bytes_max,
             checkpointed: coordinator.checkpoint_interval.is_some(),
+            limits: coordinator.limits,
             first_task: before.iter().map(crate::plan::Pipeline::task_count).sum(),
         };
         let started = Attempt::start(&spec, listed?, self.restore.get(&pipeline))?;

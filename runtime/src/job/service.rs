@@ -17,6 +17,7 @@ use crate::config::{Examined, JobConfig, Problem, Problems, ReadOptions, examine
 use crate::plan::{Plan, PlanOptions, plan, unset_variables};
 use crate::plugin::{JobMode, Registry};
 use crate::shard::{self, BlockingError, MailboxFull, Shards};
+use crate::task::ReadLimits;
 
 /// Name of a job that has none (contract A.4).
 pub const DEFAULT_JOB_NAME: &str = "SeaTunnel_Job";
@@ -209,6 +210,7 @@ impl JobService {
             retry_interval: env.retry_interval,
             checkpoint_interval: interval,
             checkpoint_timeout: env.checkpoint_timeout.unwrap_or(inner.settings.checkpoint_timeout),
+            limits: ReadLimits { rows_per_second: env.rows_per_second_max, bytes_per_second: env.bytes_per_second_max },
         };
         let sent: Result<(), MailboxFull> = inner.shards.front(owner).spawn(move || coordinator.run());
         if let Err(full) = sent {

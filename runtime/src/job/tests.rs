@@ -491,6 +491,50 @@ fn a_stopped_job_is_canceled_at_once_and_keeps_its_counters() {
     assert_eq!(NODE.1.stop(job.id(), false), Ok(false), "it is over");
 }
 
+/// Runs a job under limits for what is worth a second at 400 rows; gives how long it took.
+fn paced(test: &str, limits: &str, parallelism: usize) -> Duration {
+    let source = format!("rows = {}, splits = {parallelism}", 400);
+    let begin = Instant::now();
+    let job = submit(&simple(test, &format!("parallelism = {parallelism}, {limits}"), &source)).expect("accepted");
+    assert_eq!(ended(&job), JobState::Finished);
+    let took = begin.elapsed();
+    assert_eq!(job.metrics().source.rows, 400 * parallelism as u64);
+    took
+}
+
+#[test]
+fn read_limits_hold_for_each_task_and_are_used_to_the_full() {
+    for (name, limits, parallelism) in [
+        ("rows", "read_limit.rows_per_second = 400", 1),
+        ("rows-2", "read_limit { rows_per_second = 400 }", 2),
+        ("bytes", "read_limit.bytes_per_second = 3200", 1),
+        ("both", "read_limit { rows_per_second = 400, bytes_per_second = 1000000 }", 1),
+    ] {
+        // Never faster than the limit; near it as soon as the machine has time for the job, which it may not have at once.
+        let attempt = |attempt: usize| {
+            let took = paced(&format!("limit-{name}-{attempt}"), limits, parallelism);
+            assert!(took >= Duration::from_secs(1), "{name}: {took:?}");
+            took
+        };
+        let near = (0..10).any(|number| attempt(number) <= Duration::from_millis(1050));
+        assert!(near, "{name}: never within 5 % of the limit");
+    }
+}
+
+#[test]
+fn a_task_that_waits_for_its_limit_hears_a_stop_and_takes_barriers() {
+    let env = "job.mode = STREAMING, read_limit.rows_per_second = 2, checkpoint.interval = 10";
+    let job = submit(&simple("limit-stop", env, "rows = 100000")).expect("accepted");
+    // A batch has ten rows, so five seconds: the barrier goes before, and what it let out is published.
+    while published("limit-stop").is_empty() {
+        assert!(!job.wait_until(Instant::now() + Duration::from_millis(1)));
+    }
+    let begin = Instant::now();
+    assert_eq!(NODE.1.stop(job.id(), false), Ok(true));
+    assert_eq!(ended(&job), JobState::Canceled);
+    assert!(begin.elapsed() < STOP_TIMEOUT / 2, "{:?}", begin.elapsed());
+}
+
 #[test]
 fn a_task_that_waits_for_input_hears_a_stop() {
     let job = submit(&simple("silent", "", "fail.at = 50, fail.how = silent")).expect("accepted");

@@ -200,6 +200,10 @@ pub trait SourceReader {
     /// When input cannot be read or does not fit the schema.
     async fn next(&mut self) -> Result<Progress, TaskError>;
 
+    /// From now on a batch should hold at most so many rows: the job has a read limit, and a barrier waits until the
+    /// batch that was read is out. Readers that cannot cut their batches leave this as it is.
+    fn limit_rows(&mut self, _rows: usize) {}
+
     /// The splits that are not read to their end, with the position behind the last row that [`next`](Self::next)
     /// returned.
     ///

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use futures_lite::FutureExt as _;
 
 use super::control::TaskControl;
+use super::limit::ReadLimits;
 use super::probe::TaskStats;
 use super::run::Running;
 use crate::flow::{QueueReceiver, QueueSender};
@@ -99,6 +100,8 @@ pub(crate) struct ChainTask {
     pub checkpoint: u64,
     /// Whether checkpoints are taken while the job runs.
     pub checkpointed: bool,
+    /// How much a source task may send.
+    pub limits: ReadLimits,
     /// One for each link into the chain, in the chain's order.
     pub inputs: Vec<QueueReceiver>,
     /// One for each link out of the chain, in the chain's order.

@@ -2,10 +2,12 @@
 
 mod chain;
 mod control;
+mod limit;
 mod measured;
 mod probe;
 mod run;
 
 pub(crate) use chain::{ChainTask, Sealed, SharedSplits, SplitLedger, TaskId, TaskOutcome, TaskReports, panic_text};
 pub use control::{Order, TaskControl};
+pub use limit::ReadLimits;
 pub use probe::{Activity, TableStats, TaskProbe, TaskStats, VertexStats};

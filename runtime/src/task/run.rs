@@ -2,12 +2,13 @@
 
 use std::rc::Rc;
 use std::sync::{Arc, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_lite::future::or;
 
 use super::chain::{ChainTask, Sealed, TaskOutcome};
 use super::control::{Order, TaskControl};
+use super::limit::Pace;
 use super::measured::{Measured, Took};
 use super::probe::{Activity, TaskProbe, VertexStats};
 use crate::flow::{Disconnected, Inputs, Message, Received};
@@ -55,7 +56,12 @@ pub(super) struct Running {
     stages: Vec<Stage>,
     /// Newest checkpoint that this task has taken part in.
     checkpoint: u64,
+    /// The read limits of a source task.
+    pace: Option<Pace>,
 }
+
+/// Longest that a barrier waits for the rest of a paced batch.
+const BARRIER_WAIT: Duration = Duration::from_secs(1);
 
 impl Running {
     pub async fn run(task: ChainTask) -> TaskOutcome {
@@ -68,7 +74,8 @@ impl Running {
             probe: Rc::clone(&probe),
         };
         let checkpoint = task.checkpoint;
-        let mut running = Self { task, probe: Rc::clone(&probe), stages: Vec::new(), checkpoint };
+        let pace = Pace::new(task.limits);
+        let mut running = Self { task, probe: Rc::clone(&probe), stages: Vec::new(), checkpoint, pace };
         let ended = match running.open(&context) {
             Ok(head) => running.flow(head).await,
             Err(error) => Err(error.into()),
@@ -121,6 +128,10 @@ impl Running {
 
     async fn flow_from_source(&mut self, mut reader: Box<dyn SourceReader>) -> Result<(), Exit> {
         let vertex = self.vertex_id(0);
+        let mut pace = self.pace.take();
+        if let Some(pace) = &pace {
+            reader.limit_rows(pace.rows_at_once(0.0));
+        }
         loop {
             match self.task.control.order(self.checkpoint) {
                 Some(Order::Stop) => return Err(Exit::Stopped),
@@ -144,7 +155,13 @@ impl Running {
             self.count(took);
             match progress? {
                 None => {}
-                Some(Progress::Rows(batch)) => self.take_in(batch, true).await?,
+                Some(Progress::Rows(batch)) => match &mut pace {
+                    None => self.take_in(batch, true).await?,
+                    Some(pace) => {
+                        let rows = self.take_in_paced(batch, pace).await?;
+                        reader.limit_rows(rows);
+                    }
+                },
                 Some(Progress::End) => return Ok(()),
                 Some(Progress::Idle(until)) => self.idle_until(until, vertex).await,
                 Some(Progress::NeedSplits) => {
@@ -189,6 +206,55 @@ impl Running {
                 }
                 Received::End => return Ok(()),
             }
+        }
+    }
+
+    /// Passes a batch through the chain in pieces, no faster than the read limits allow. Gives how many rows the next
+    /// batch should have.
+    ///
+    /// The reader stands behind the whole batch, so a barrier waits until it is out. When that takes too long the rest
+    /// goes at once, and is waited for afterwards.
+    async fn take_in_paced(&mut self, batch: Batch, pace: &mut Pace) -> Result<usize, Exit> {
+        let plan = Arc::clone(&self.task.plan);
+        let source = &plan.pipelines[self.task.pipeline].chains[self.task.id.chain].vertices[0];
+        let counts_bytes = pace.counts_bytes();
+        let counted = |batch: &Batch| if counts_bytes { bytes_of(batch, source) } else { 0 };
+        let row_bytes = counted(&batch) as f64 / batch.len().max(1) as f64;
+        let rows_at_once = pace.rows_at_once(row_bytes);
+        let (mut offset, mut at_once) = (0, false);
+        while offset < batch.len() {
+            let left = batch.len() - offset;
+            let piece = batch.slice(offset, left.min(rows_at_once));
+            let due = pace.pay(piece.len() as u64, counted(&piece), Instant::now());
+            let rest = pace.time_of(left as u64, (row_bytes * left as f64) as u64);
+            if !at_once {
+                at_once = self.wait_for_limit(due, rest > BARRIER_WAIT).await?;
+            }
+            offset += piece.len();
+            self.take_in(piece, true).await?;
+        }
+        Ok(rows_at_once)
+    }
+
+    /// Sleeps until the read limits allow more; true when a barrier that will not wait came before.
+    async fn wait_for_limit(&self, due: Instant, for_barriers: bool) -> Result<bool, Exit> {
+        if due <= Instant::now() && !self.task.control.is_stopped() {
+            return Ok(false);
+        }
+        self.probe.enter(Activity::Idle, self.vertex_id(0));
+        let control = Arc::clone(&self.task.control);
+        let done = if for_barriers { self.checkpoint } else { u64::MAX };
+        let ordered = async { Some(control.ordered(done).await) };
+        let slept = async {
+            shard::sleep_until(due).await;
+            None
+        };
+        let (order, took) = Measured::new(Box::pin(or(ordered, slept))).await;
+        self.count(took);
+        match order {
+            None => Ok(false),
+            Some(Order::Barrier(_)) => Ok(true),
+            Some(Order::Stop) => Err(Exit::Stopped),
         }
     }
 
