@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::options::{OptionKind, OptionSpec, OptionTable, Options};
 use super::problem::{Problem, Problems};
-use super::value::{Object, Position, Value, ValueKind};
+use super::value::{Object, Position, SECRET_MASK, Value, ValueKind, is_secret_key};
 use crate::plugin::JobMode;
 
 /// Most parallel tasks that one block may ask for.
@@ -68,6 +68,14 @@ pub const ENV_OPTIONS: OptionTable = &[
 /// Prefixes of options that are for other engines.
 const OTHER_ENGINES: [&str; 2] = ["flink", "spark"];
 
+/// Names of earlier releases and of other engines that mean nothing to this one, and those that do.
+const OUTDATED: [(&str, &str); 4] = [
+    ("execution.parallelism", "parallelism"),
+    ("execution.checkpoint.interval", "checkpoint.interval"),
+    ("execution.checkpoint.timeout", "checkpoint.timeout"),
+    ("checkpoint-interval", "checkpoint.interval"),
+];
+
 /// What `env` says, checked.
 #[derive(Clone, Debug)]
 pub struct Env {
@@ -100,7 +108,7 @@ pub struct Env {
     /// `shade.identifier`
     pub shade_identifier: Box<str>,
     /// Every option, known or not, with a flat dotted key and its value as the text that was written: `envOptions`
-    /// (contract A.5).
+    /// (contract A.5). Secrets are masked: anybody may read these.
     pub flat: Vec<(String, String)>,
     /// The block as written.
     pub options: Object,
@@ -110,17 +118,14 @@ impl Env {
     /// Reads the block, and tells what is wrong in it.
     pub(super) fn read(options: Object, position: &Position, problems: &mut Problems) -> Self {
         let read = Options::new(&options, ENV_OPTIONS);
-        read.check("env", position, &OTHER_ENGINES, problems);
+        let also_known: Vec<&str> = OTHER_ENGINES.into_iter().chain(OUTDATED.map(|(old, _)| old)).collect();
+        read.check("env", position, &also_known, problems);
         let mut flat = Vec::new();
         flatten(&options, "", &mut flat);
+        tell_without_effect(&options, &flat, problems);
         let millis =
             |name: &str| read.integer(name).and_then(|millis| u64::try_from(millis).ok()).map(Duration::from_millis);
         let limit = |name: &str| read.integer(name).and_then(|limit| u64::try_from(limit).ok());
-        if let Some(value) = read.value("jars") {
-            let warning =
-                Problem::warning(value.position.clone(), "Java archives are not loaded: plugins are built in");
-            problems.push(warning.in_block("env").of_option("jars"));
-        }
         Self {
             job_name: read.text("job.name").filter(|name| !name.is_empty()).map(Into::into),
             mode: match read.word("job.mode") {
@@ -150,6 +155,30 @@ impl Env {
     }
 }
 
+/// Warns about options that are accepted and do nothing.
+fn tell_without_effect(options: &Object, flat: &[(String, String)], problems: &mut Problems) {
+    let given = |name: &str| options.get(name).filter(|value| !value.is_null()).map(|value| value.position.clone());
+    for (name, why) in [
+        ("jars", "Java archives are not loaded: plugins are built in"),
+        ("tag_filter", "nodes are not told apart by tags: the job runs on the node that takes it"),
+        ("custom_parameters", "no plugin of this build looks at them"),
+    ] {
+        if let Some(position) = given(name) {
+            problems.push(Problem::warning(position, why).in_block("env").of_option(name));
+        }
+    }
+    for (old, new) in OUTDATED {
+        if let Some(position) = given(old) {
+            let warning = Problem::warning(position, "has no effect, here as in the original");
+            problems.push(warning.in_block("env").of_option(old).with_help(format!("write {new}")));
+        }
+    }
+    let of_others = |key: &str| OTHER_ENGINES.iter().any(|engine| key.split('.').next() == Some(*engine));
+    for (key, _) in flat.iter().filter(|(key, _)| of_others(key)) {
+        tracing::debug!(option = key, "an option of another engine, ignored");
+    }
+}
+
 /// Reads a `parallelism`: what is below one counts as one (contract B.4).
 pub(super) fn parallelism(value: &Value, block: &str, problems: &mut Problems) -> Option<usize> {
     let number = value.to_integer()?;
@@ -169,7 +198,7 @@ pub(super) fn parallelism(value: &Value, block: &str, problems: &mut Problems) -
     }
 }
 
-/// Every scalar and list with its dotted key; null is as good as not given.
+/// Every scalar and list with its dotted key, secrets masked; null is as good as not given.
 fn flatten(object: &Object, prefix: &str, flat: &mut Vec<(String, String)>) {
     for entry in object.entries() {
         let key = if prefix.is_empty() { entry.key.to_string() } else { format!("{prefix}.{}", entry.key) };
@@ -177,7 +206,7 @@ fn flatten(object: &Object, prefix: &str, flat: &mut Vec<(String, String)>) {
             ValueKind::Object(inner) => flatten(inner, &key, flat),
             ValueKind::Null => {}
             _ => {
-                let text = plain_text(&entry.value);
+                let text = if is_secret_key(&key) { SECRET_MASK.to_owned() } else { plain_text(&entry.value) };
                 // The same option in two spellings shows once, as the last one says.
                 match flat.iter_mut().find(|(known, _)| *known == key) {
                     Some((_, old)) => *old = text,

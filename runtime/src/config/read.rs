@@ -275,13 +275,16 @@ mod tests {
 
     #[test]
     fn env_options_are_typed_and_shown_flat_as_written() {
-        let env = job(&format!(
+        let text = format!(
             "env {{ job.retry.times = 0, job.retry.interval.seconds = 7, checkpoint {{ interval = 5000, timeout = \"60\" }}
               read_limit.rows_per_second = 10, read_limit {{ bytes_per_second = 20 }}, savemode.execute.location = client
               custom_parameters {{ a = 1.50, b = x }}, tag_filter {{ t = v }}, shade.identifier = base64
-              spark.app.name = s, flink {{ x = [1, y], n = null }} }}\n{ENDS}"
-        ))
-        .env;
+              spark.app.name = s, flink {{ x = [1, y], n = null }}, other.token = t, mine {{ password = p }} }}\n{ENDS}"
+        );
+        let (read, warnings) = read_job(&text, "t", &hocon()).expect("a job");
+        let warned: Vec<&str> = warnings.iter().filter_map(|problem| problem.option.as_deref()).collect();
+        assert_eq!(warned, ["custom_parameters", "tag_filter", "other.token", "mine"], "{warnings}");
+        let env = read.env;
         assert_eq!((env.retry_times, env.retry_interval), (0, Duration::from_secs(7)));
         assert_eq!(env.checkpoint_interval, Some(Duration::from_secs(5)));
         assert_eq!(env.checkpoint_timeout, Some(Duration::from_millis(60)));
@@ -306,11 +309,36 @@ mod tests {
                 "shade.identifier=base64",
                 "spark.app.name=s",
                 "flink.x=[1, y]",
+                "other.token=******",
+                "mine.password=******",
             ]
         );
         let env = job(&format!("env {{ }}\n{ENDS}")).env;
         assert_eq!((env.mode, env.parallelism, env.retry_times), (JobMode::Batch, None, 3));
         assert_eq!((env.checkpoint_interval, env.job_name), (None, None));
+    }
+
+    #[test]
+    fn outdated_and_foreign_options_of_env_are_told_as_what_they_are() {
+        let told = told(&format!(
+            "env {{ execution.parallelism = 4\n execution {{ checkpoint.interval = 5 }}\n jars = \"/a.jar;/b.jar\" }}\n{ENDS}"
+        ));
+        assert_eq!(
+            told,
+            [
+                "warning: t:1:31: env, option 'execution.parallelism': has no effect, here as in the original (help: write parallelism)",
+                "warning: t:2:36: env, option 'execution.checkpoint.interval': has no effect, here as in the original (help: write checkpoint.interval)",
+                "warning: t:3:9: env, option 'jars': Java archives are not loaded: plugins are built in",
+            ]
+        );
+        let (read, _) = read_job(
+            &format!("env {{ execution.parallelism = 4, jars = \"/a.jar; /b.jar;\" }}\n{ENDS}"),
+            "t",
+            &hocon(),
+        )
+        .expect("a job");
+        assert_eq!((read.env.parallelism, read.env.jars), (None, vec!["/a.jar".into(), "/b.jar".into()]));
+        assert_eq!(read.env.flat[0], ("execution.parallelism".to_owned(), "4".to_owned()));
     }
 
     #[test]

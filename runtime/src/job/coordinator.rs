@@ -10,9 +10,9 @@ use futures_lite::FutureExt as _;
 use super::attempt::{Attempt, AttemptSpec, RestorePoint};
 use super::directory::Directory;
 use super::events::Payload;
-use super::machine::{Action, Event, Failure, JobMachine};
+use super::machine::{Action, Event, Failure, JobMachine, PipelineShape};
 use super::{JobEntry, JobSettings, JobState};
-use crate::plan::Plan;
+use crate::plan::{Pipeline, Plan};
 use crate::plugin::{SplitEnumerator, TaskError};
 use crate::shard::{self, JoinHandle, Shards, WorkGroup};
 use crate::task::{ReadLimits, panic_text};
@@ -48,8 +48,9 @@ impl Coordinator {
     }
 
     async fn coordinate(self) {
-        let tasks = self.plan.pipelines.iter().map(crate::plan::Pipeline::task_count);
-        let machine = JobMachine::new(tasks, self.restarts, self.checkpoint_interval.is_some());
+        let shape = |pipeline: &Pipeline| PipelineShape { tasks: pipeline.task_count(), sinks: pipeline.sinks() };
+        let pipelines = self.plan.pipelines.iter().map(shape);
+        let machine = JobMachine::new(pipelines, self.restarts, self.checkpoint_interval.is_some());
         let group = WorkGroup::new(1);
         let mut run = Run { coordinator: self, group, attempts: BTreeMap::new(), restore: BTreeMap::new() };
         let mut machine = machine;
@@ -128,7 +129,7 @@ impl Run {
                 tracing::warn!(job, pipeline = pipeline + 1, attempt, ?interval, cause, "pipeline restarts");
                 self.later(interval, Event::RetryDue { pipeline, attempt });
             }
-            Action::CheckSinks => self.check_sinks(),
+            Action::CheckSinks { group, sinks } => self.check_sinks(group, sinks),
             Action::End { state, error } => {
                 let Coordinator { job, directory, settings, .. } = &self.coordinator;
                 end(job, directory, settings, state, error);
@@ -234,7 +235,7 @@ impl Run {
             queue_bytes_max: coordinator.settings.queue_bytes_max,
             checkpointed: coordinator.checkpoint_interval.is_some(),
             limits: coordinator.limits,
-            first_task: before.iter().map(crate::plan::Pipeline::task_count).sum(),
+            first_task: before.iter().map(Pipeline::task_count).sum(),
         };
         let started = Attempt::start(&spec, listed?, self.restore.get(&pipeline))?;
         self.attempts.insert(pipeline, started);
@@ -317,9 +318,10 @@ impl Run {
         });
     }
 
-    fn check_sinks(&self) {
+    fn check_sinks(&self, group: usize, sinks: Vec<usize>) {
         let plan = Arc::clone(&self.coordinator.plan);
-        self.on_work(Event::SinksChecked, move || async move { plan.sinks.iter().try_for_each(|sink| sink.finish()) });
+        let say = move |result| Event::SinksChecked { group, result };
+        self.on_work(say, move || async move { sinks.iter().try_for_each(|sink| plan.sinks[*sink].finish()) });
     }
 }
 

@@ -50,8 +50,8 @@ pub(super) enum Event {
     RetryDue { pipeline: usize, attempt: u32 },
     /// Somebody wants the job to stop.
     StopRequested,
-    /// The sinks agree that the job is well, or not.
-    SinksChecked(Result<(), Failure>),
+    /// The sinks agree to the last commits of a group, or not. `group` as in [`Action::CheckSinks`].
+    SinksChecked { group: usize, result: Result<(), Failure> },
 }
 
 /// What to do.
@@ -79,8 +79,9 @@ pub(super) enum Action {
     ArmCheckpointTimeout { pipeline: usize, attempt: u32, checkpoint: u64 },
     /// The attempt failed of this cause; after the retry interval say [`Event::RetryDue`].
     ArmRetry { pipeline: usize, attempt: u32, cause: String },
-    /// Ask the sinks whether all is well; answer [`Event::SinksChecked`].
-    CheckSinks,
+    /// Ask these sinks whether all is well, before the last commits of a group of pipelines; answer
+    /// [`Event::SinksChecked`].
+    CheckSinks { group: usize, sinks: Vec<usize> },
     /// The job is over: a final state, and why if it failed. Always the last action.
     End { state: JobState, error: Option<String> },
 }
@@ -92,6 +93,10 @@ enum Phase {
     /// [`Action::Start`] is out.
     Starting,
     Running,
+    /// All tasks ended well; the last commit waits for the other pipelines of its group.
+    Ready,
+    /// The sinks are being asked whether all is well.
+    Checking,
     /// All tasks ended well; the last commit is out.
     Committing,
     /// All tasks ended; what they prepared is being dropped.
@@ -125,6 +130,17 @@ struct PipelineMachine {
     committing: bool,
     /// Number of the newest checkpoint begun.
     checkpoint: u64,
+    /// Sinks that it writes to.
+    sinks: Vec<usize>,
+}
+
+/// What the machine knows of a pipeline.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct PipelineShape {
+    /// Its tasks.
+    pub tasks: usize,
+    /// Sinks that it writes to, by their position in the plan.
+    pub sinks: Vec<usize>,
 }
 
 /// The life of one job.
@@ -136,17 +152,16 @@ pub(super) struct JobMachine {
     stop_requested: bool,
     /// Why the job fails, once it does.
     failure: Option<Failure>,
-    checking_sinks: bool,
 }
 
 impl JobMachine {
-    /// A job whose pipelines have these many tasks, restarted at most `restarts` times each, with checkpoints while
-    /// it runs or without.
-    pub fn new(tasks: impl IntoIterator<Item = usize>, restarts: u32, checkpoints: bool) -> Self {
-        let pipeline = |tasks: usize| PipelineMachine {
+    /// A job of these pipelines, restarted at most `restarts` times each, with checkpoints while it runs or without.
+    pub fn new(pipelines: impl IntoIterator<Item = PipelineShape>, restarts: u32, checkpoints: bool) -> Self {
+        let pipeline = |shape: PipelineShape| PipelineMachine {
             phase: Phase::Created,
             attempt: 0,
-            tasks: vec![TaskProgress::default(); tasks],
+            tasks: vec![TaskProgress::default(); shape.tasks],
+            sinks: shape.sinks,
             restarts_left: restarts,
             failure: None,
             stopping: false,
@@ -156,11 +171,10 @@ impl JobMachine {
         };
         Self {
             state: JobState::Pending,
-            pipelines: tasks.into_iter().map(pipeline).collect(),
+            pipelines: pipelines.into_iter().map(pipeline).collect(),
             checkpoints,
             stop_requested: false,
             failure: None,
-            checking_sinks: false,
         }
     }
 
@@ -187,14 +201,7 @@ impl JobMachine {
             Event::Granted => {}
             Event::TargetsPrepared(result) => self.targets_prepared(result, actions),
             Event::StopRequested => self.stop_requested(actions),
-            Event::SinksChecked(result) => {
-                if std::mem::take(&mut self.checking_sinks) {
-                    match result {
-                        Ok(()) => self.end(JobState::Finished, None, actions),
-                        Err(failure) => self.end(JobState::Failed, Some(failure.message), actions),
-                    }
-                }
-            }
+            Event::SinksChecked { group, result } => self.sinks_checked(group, result, actions),
             Event::Started { pipeline, attempt, result } => {
                 if self.is_current(pipeline, attempt, Phase::Starting) {
                     self.started(pipeline, result, actions);
@@ -368,8 +375,8 @@ impl JobMachine {
                 machine.phase = Phase::Aborting;
                 actions.push(Action::Abort { pipeline, attempt });
             } else {
-                machine.phase = Phase::Committing;
-                actions.push(Action::Commit { pipeline, attempt, checkpoint: None });
+                machine.phase = Phase::Ready;
+                self.ask_sinks(pipeline, actions);
             }
             return;
         }
@@ -380,6 +387,62 @@ impl JobMachine {
             machine.in_flight = None;
             machine.committing = true;
             actions.push(Action::Commit { pipeline, attempt, checkpoint: Some(checkpoint) });
+        }
+    }
+
+    /// Pipelines whose last commits begin together, once their sinks agree.
+    ///
+    /// A job without checkpoints publishes nothing before its end, so all of it is one group: it publishes everything
+    /// or nothing. With checkpoints a pipeline has published most of its rows already, and its last ones must not wait
+    /// for a pipeline that may run for ever: each is a group of its own.
+    fn group_of(&self, pipeline: usize) -> usize {
+        if self.checkpoints { pipeline } else { 0 }
+    }
+
+    fn members(&self, group: usize) -> Vec<usize> {
+        (0..self.pipelines.len()).filter(|pipeline| self.group_of(*pipeline) == group).collect()
+    }
+
+    /// Asks the sinks of a group when all its pipelines are ready. A sink that a pipeline outside of the group still
+    /// writes to is left out: the last pipeline that ends has it asked.
+    fn ask_sinks(&mut self, pipeline: usize, actions: &mut Vec<Action>) {
+        let group = self.group_of(pipeline);
+        let members = self.members(group);
+        if members.iter().any(|member| self.pipelines[*member].phase != Phase::Ready) {
+            return;
+        }
+        let written =
+            |phase: Phase| matches!(phase, Phase::Ready | Phase::Checking | Phase::Committing | Phase::Finished);
+        let open: Vec<usize> =
+            self.pipelines.iter().filter(|other| !written(other.phase)).flat_map(|other| other.sinks.clone()).collect();
+        let mut sinks: Vec<usize> = members.iter().flat_map(|member| self.pipelines[*member].sinks.clone()).collect();
+        sinks.retain(|sink| !open.contains(sink));
+        sinks.sort_unstable();
+        sinks.dedup();
+        members.iter().for_each(|member| self.pipelines[*member].phase = Phase::Checking);
+        actions.push(Action::CheckSinks { group, sinks });
+    }
+
+    /// Begins the last commits of a group, or drops everything that its pipelines have prepared.
+    fn sinks_checked(&mut self, group: usize, result: Result<(), Failure>, actions: &mut Vec<Action>) {
+        for pipeline in self.members(group) {
+            let machine = &mut self.pipelines[pipeline];
+            let attempt = machine.attempt;
+            if machine.phase != Phase::Checking {
+                continue;
+            }
+            match &result {
+                Ok(()) => {
+                    machine.phase = Phase::Committing;
+                    actions.push(Action::Commit { pipeline, attempt, checkpoint: None });
+                }
+                Err(failure) => {
+                    // The rows are what they are: reading them again does not help.
+                    machine.failure = Some(Failure { retryable: false, ..failure.clone() });
+                    machine.phase = Phase::Aborting;
+                    actions.push(Action::Abort { pipeline, attempt });
+                }
+            }
         }
     }
 
@@ -450,7 +513,7 @@ impl JobMachine {
     }
 
     fn stop_requested(&mut self, actions: &mut Vec<Action>) {
-        if self.stop_requested || self.checking_sinks {
+        if self.stop_requested {
             return;
         }
         self.stop_requested = true;
@@ -478,9 +541,19 @@ impl JobMachine {
                     actions.push(Action::Stop { pipeline, attempt: machine.attempt });
                 }
                 Phase::Starting | Phase::Aborting => machine.stopping = true,
+                Phase::Ready => {
+                    machine.stopping = true;
+                    machine.phase = Phase::Aborting;
+                    actions.push(Action::Abort { pipeline, attempt: machine.attempt });
+                }
                 Phase::Waiting => machine.phase = Phase::Canceled,
-                // A last commit that is out is let through: its rows are all there.
-                Phase::Created | Phase::Committing | Phase::Finished | Phase::Failed | Phase::Canceled => {}
+                // A last commit that is out, or only waits for its sinks, is let through: its rows are all there.
+                Phase::Created
+                | Phase::Checking
+                | Phase::Committing
+                | Phase::Finished
+                | Phase::Failed
+                | Phase::Canceled => {}
             }
         }
     }
@@ -488,7 +561,7 @@ impl JobMachine {
     /// Ends the job when every pipeline is over.
     fn pipeline_over(&mut self, actions: &mut Vec<Action>) {
         let over = |phase| matches!(phase, Phase::Finished | Phase::Failed | Phase::Canceled);
-        if self.state.is_final() || self.checking_sinks || !self.pipelines.iter().all(|machine| over(machine.phase)) {
+        if self.state.is_final() || !self.pipelines.iter().all(|machine| over(machine.phase)) {
             return;
         }
         if let Some(failure) = &self.failure {
@@ -498,8 +571,7 @@ impl JobMachine {
         if self.pipelines.iter().any(|machine| machine.phase == Phase::Canceled) {
             return self.end(JobState::Canceled, None, actions);
         }
-        self.checking_sinks = true;
-        actions.push(Action::CheckSinks);
+        self.end(JobState::Finished, None, actions);
     }
 }
 

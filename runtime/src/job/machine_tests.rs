@@ -10,6 +10,15 @@ fn broken(message: &str) -> Failure {
     Failure { message: message.into(), retryable: false }
 }
 
+/// Pipelines of so many tasks, all writing to one sink.
+fn shapes(tasks: impl IntoIterator<Item = usize>) -> Vec<PipelineShape> {
+    tasks.into_iter().map(|tasks| PipelineShape { tasks, sinks: vec![0] }).collect()
+}
+
+fn checked(group: usize, result: Result<(), Failure>) -> Event {
+    Event::SinksChecked { group, result }
+}
+
 fn started(machine: &mut JobMachine) -> Vec<Action> {
     machine.step(Event::Granted);
     machine.step(Event::TargetsPrepared(Ok(())));
@@ -25,8 +34,8 @@ fn ended(task: usize, attempt: u32, end: TaskEnd) -> Event {
 }
 
 #[test]
-fn a_job_finishes_after_its_last_commit_and_the_sinks_consent() {
-    let mut machine = JobMachine::new([2], 3, false);
+fn a_job_finishes_after_the_sinks_consent_and_its_last_commit() {
+    let mut machine = JobMachine::new(shapes([2]), 3, false);
     assert_eq!(machine.step(Event::Granted), [Action::Enter(JobState::Scheduled), Action::PrepareTargets]);
     assert_eq!(
         machine.step(Event::TargetsPrepared(Ok(()))),
@@ -34,27 +43,92 @@ fn a_job_finishes_after_its_last_commit_and_the_sinks_consent() {
     );
     assert_eq!(machine.step(Event::Started { pipeline: 0, attempt: 0, result: Ok(()) }), []);
     assert_eq!(machine.step(ended(1, 0, TaskEnd::Finished)), []);
+    let check = Action::CheckSinks { group: 0, sinks: vec![0] };
+    assert_eq!(machine.step(ended(0, 0, TaskEnd::Finished)), [check]);
     let commit = Action::Commit { pipeline: 0, attempt: 0, checkpoint: None };
-    assert_eq!(machine.step(ended(0, 0, TaskEnd::Finished)), [commit]);
+    assert_eq!(machine.step(checked(0, Ok(()))), [commit]);
+    assert_eq!(machine.step(checked(0, Ok(()))), [], "an answer counts once");
     let committed = Event::Committed { pipeline: 0, attempt: 0, checkpoint: None, result: Ok(()) };
-    assert_eq!(machine.step(committed), [Action::CheckSinks]);
-    assert_eq!(machine.step(Event::SinksChecked(Ok(()))), [Action::End { state: JobState::Finished, error: None }]);
+    assert_eq!(machine.step(committed), [Action::End { state: JobState::Finished, error: None }]);
     assert_eq!(machine.step(Event::StopRequested), [], "a final state never changes");
 }
 
 #[test]
 fn a_task_that_ends_before_its_pipeline_is_known_to_run_is_not_forgotten() {
-    let mut machine = JobMachine::new([1], 0, false);
+    let mut machine = JobMachine::new(shapes([1]), 0, false);
     machine.step(Event::Granted);
     machine.step(Event::TargetsPrepared(Ok(())));
     assert_eq!(machine.step(ended(0, 0, TaskEnd::Finished)), []);
     let actions = machine.step(Event::Started { pipeline: 0, attempt: 0, result: Ok(()) });
-    assert_eq!(actions, [Action::Commit { pipeline: 0, attempt: 0, checkpoint: None }]);
+    assert_eq!(actions, [Action::CheckSinks { group: 0, sinks: vec![0] }]);
+}
+
+/// Two pipelines: the first writes to the sinks 0 and 1, the second to 1 and 2.
+fn two_pipelines(checkpoints: bool) -> JobMachine {
+    let pipeline = |sinks: [usize; 2]| PipelineShape { tasks: 1, sinks: sinks.to_vec() };
+    let mut machine = JobMachine::new([pipeline([0, 1]), pipeline([1, 2])], 0, checkpoints);
+    started(&mut machine);
+    machine
+}
+
+fn finished(pipeline: usize) -> Event {
+    Event::TaskEnded { pipeline, attempt: 0, task: 0, end: TaskEnd::Finished }
+}
+
+#[test]
+fn a_job_without_checkpoints_publishes_all_or_nothing() {
+    let mut machine = two_pipelines(false);
+    assert_eq!(machine.step(finished(1)), [], "it waits for the other one");
+    assert_eq!(machine.step(finished(0)), [Action::CheckSinks { group: 0, sinks: vec![0, 1, 2] }]);
+    let abort = |pipeline| Action::Abort { pipeline, attempt: 0 };
+    assert_eq!(machine.step(checked(0, Err(lost("too few rows")))), [abort(0), abort(1)]);
+    machine.step(Event::Aborted { pipeline: 0, attempt: 0 });
+    assert_eq!(
+        machine.step(Event::Aborted { pipeline: 1, attempt: 0 }),
+        [Action::End { state: JobState::Failed, error: Some("too few rows".into()) }]
+    );
+}
+
+#[test]
+fn a_pipeline_that_waits_for_the_others_is_dropped_with_them() {
+    for by_hand in [true, false] {
+        let mut machine = two_pipelines(false);
+        machine.step(finished(0));
+        let actions = if by_hand {
+            machine.step(Event::StopRequested)
+        } else {
+            let end = TaskEnd::Failed(broken("bad row"));
+            machine.step(Event::TaskEnded { pipeline: 1, attempt: 0, task: 0, end });
+            machine.step(Event::Aborted { pipeline: 1, attempt: 0 })
+        };
+        assert!(actions.contains(&Action::Abort { pipeline: 0, attempt: 0 }), "{actions:?}");
+        if by_hand {
+            machine.step(Event::TaskEnded { pipeline: 1, attempt: 0, task: 0, end: TaskEnd::Stopped });
+            machine.step(Event::Aborted { pipeline: 1, attempt: 0 });
+        }
+        let actions = machine.step(Event::Aborted { pipeline: 0, attempt: 0 });
+        let state = if by_hand { JobState::Canceled } else { JobState::Failed };
+        assert!(matches!(&actions[..], [Action::End { state: ended, .. }] if *ended == state), "{actions:?}");
+    }
+}
+
+#[test]
+fn with_checkpoints_a_pipeline_commits_by_itself_and_a_shared_sink_is_asked_last() {
+    let mut machine = two_pipelines(true);
+    assert_eq!(machine.step(finished(0)), [Action::CheckSinks { group: 0, sinks: vec![0] }]);
+    let commit = |pipeline| Action::Commit { pipeline, attempt: 0, checkpoint: None };
+    assert_eq!(machine.step(checked(0, Ok(()))), [commit(0)]);
+    assert_eq!(machine.step(finished(1)), [Action::CheckSinks { group: 1, sinks: vec![1, 2] }]);
+    assert_eq!(machine.step(checked(1, Err(broken("no")))), [Action::Abort { pipeline: 1, attempt: 0 }]);
+    machine.step(Event::Aborted { pipeline: 1, attempt: 0 });
+    let committed = Event::Committed { pipeline: 0, attempt: 0, checkpoint: None, result: Ok(()) };
+    let actions = machine.step(committed);
+    assert_eq!(actions, [Action::End { state: JobState::Failed, error: Some("no".into()) }]);
 }
 
 #[test]
 fn a_lost_task_restarts_its_pipeline_until_the_retries_are_used_up() {
-    let mut machine = JobMachine::new([2], 1, false);
+    let mut machine = JobMachine::new(shapes([2]), 1, false);
     started(&mut machine);
     let stop = Action::Stop { pipeline: 0, attempt: 0 };
     assert_eq!(machine.step(ended(0, 0, TaskEnd::Failed(lost("disk")))), [stop]);
@@ -77,7 +151,7 @@ fn a_lost_task_restarts_its_pipeline_until_the_retries_are_used_up() {
 
 #[test]
 fn a_failure_that_a_retry_cannot_mend_ends_the_job_at_once() {
-    let mut machine = JobMachine::new([1, 1], 3, false);
+    let mut machine = JobMachine::new(shapes([1, 1]), 3, false);
     started(&mut machine);
     machine.step(ended(0, 0, TaskEnd::Failed(broken("row 7 breaks the rule"))));
     let actions = machine.step(Event::Aborted { pipeline: 0, attempt: 0 });
@@ -89,23 +163,23 @@ fn a_failure_that_a_retry_cannot_mend_ends_the_job_at_once() {
 
 #[test]
 fn a_job_can_be_stopped_in_every_phase() {
-    let mut pending = JobMachine::new([1], 0, false);
+    let mut pending = JobMachine::new(shapes([1]), 0, false);
     assert_eq!(pending.step(Event::StopRequested), [Action::End { state: JobState::Canceled, error: None }]);
 
-    let mut scheduled = JobMachine::new([1], 0, false);
+    let mut scheduled = JobMachine::new(shapes([1]), 0, false);
     scheduled.step(Event::Granted);
     assert_eq!(scheduled.step(Event::StopRequested), [Action::Enter(JobState::Canceling)]);
     let actions = scheduled.step(Event::TargetsPrepared(Ok(())));
     assert_eq!(actions, [Action::End { state: JobState::Canceled, error: None }]);
 
-    let mut starting = JobMachine::new([1], 0, false);
+    let mut starting = JobMachine::new(shapes([1]), 0, false);
     starting.step(Event::Granted);
     starting.step(Event::TargetsPrepared(Ok(())));
     assert_eq!(starting.step(Event::StopRequested), [Action::Enter(JobState::Canceling)]);
     let actions = starting.step(Event::Started { pipeline: 0, attempt: 0, result: Ok(()) });
     assert_eq!(actions, [Action::Stop { pipeline: 0, attempt: 0 }]);
 
-    let mut waiting = JobMachine::new([1], 1, false);
+    let mut waiting = JobMachine::new(shapes([1]), 1, false);
     started(&mut waiting);
     waiting.step(ended(0, 0, TaskEnd::Failed(lost("x"))));
     waiting.step(Event::Aborted { pipeline: 0, attempt: 0 });
@@ -117,7 +191,7 @@ fn a_job_can_be_stopped_in_every_phase() {
 
 #[test]
 fn a_checkpoint_is_committed_when_every_task_has_sealed_it_or_ended() {
-    let mut machine = JobMachine::new([2], 0, true);
+    let mut machine = JobMachine::new(shapes([2]), 0, true);
     assert_eq!(started(&mut machine), [Action::ArmCheckpoint { pipeline: 0, attempt: 0 }]);
     let begun = machine.step(Event::CheckpointDue { pipeline: 0, attempt: 0 });
     assert_eq!(begun[0], Action::BeginCheckpoint { pipeline: 0, attempt: 0, checkpoint: 1 });
@@ -129,16 +203,13 @@ fn a_checkpoint_is_committed_when_every_task_has_sealed_it_or_ended() {
     let committed = Event::Committed { pipeline: 0, attempt: 0, checkpoint: Some(1), result: Ok(()) };
     assert_eq!(
         machine.step(committed),
-        [
-            Action::ArmCheckpoint { pipeline: 0, attempt: 0 },
-            Action::Commit { pipeline: 0, attempt: 0, checkpoint: None }
-        ]
+        [Action::ArmCheckpoint { pipeline: 0, attempt: 0 }, Action::CheckSinks { group: 0, sinks: vec![0] }]
     );
 }
 
 #[test]
 fn a_checkpoint_that_expires_fails_its_pipeline() {
-    let mut machine = JobMachine::new([1], 0, true);
+    let mut machine = JobMachine::new(shapes([1]), 0, true);
     started(&mut machine);
     machine.step(Event::CheckpointDue { pipeline: 0, attempt: 0 });
     let expired = Event::CheckpointExpired { pipeline: 0, attempt: 0, checkpoint: 1 };
@@ -157,8 +228,12 @@ struct Simulator {
     pending: Vec<Event>,
     /// Tasks that run, by pipeline: attempt, task, told to stop, checkpoint to seal.
     running: Vec<(usize, u32, usize, bool, u64)>,
-    tasks: Vec<usize>,
+    pipelines: Vec<PipelineShape>,
+    checkpoints: bool,
     ended: Option<JobState>,
+    /// Groups whose sinks agreed, and whether a commit failed.
+    agreed: Vec<usize>,
+    commit_failed: bool,
     /// Per pipeline: published for good, and dropped, of which attempt.
     commits: Vec<(usize, u32, Option<u64>)>,
     aborts: Vec<(usize, u32)>,
@@ -167,16 +242,24 @@ struct Simulator {
 impl Simulator {
     fn new(seed: u64) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
-        let tasks: Vec<usize> = (0..random.usize(1..4)).map(|_| random.usize(1..4)).collect();
-        let machine = JobMachine::new(tasks.clone(), random.u32(0..3), random.bool());
+        let mut shape = || {
+            let sinks = (0..3).filter(|_| random.bool()).collect();
+            PipelineShape { tasks: random.usize(1..4), sinks }
+        };
+        let pipelines: Vec<PipelineShape> = (0..1 + seed as usize % 3).map(|_| shape()).collect();
+        let checkpoints = random.bool();
+        let machine = JobMachine::new(pipelines.clone(), random.u32(0..3), checkpoints);
         let pending = vec![Event::Granted];
         Self {
             random,
             machine,
             pending,
             running: Vec::new(),
-            tasks,
+            pipelines,
+            checkpoints,
             ended: None,
+            agreed: Vec::new(),
+            commit_failed: false,
             commits: Vec::new(),
             aborts: Vec::new(),
         }
@@ -202,7 +285,8 @@ impl Simulator {
                 assert!(!self.running.iter().any(|task| task.0 == pipeline), "the attempt before is over");
                 let result = self.result(30);
                 if result.is_ok() {
-                    self.running.extend((0..self.tasks[pipeline]).map(|task| (pipeline, attempt, task, false, 0)));
+                    self.running
+                        .extend((0..self.pipelines[pipeline].tasks).map(|task| (pipeline, attempt, task, false, 0)));
                 }
                 self.pending.push(Event::Started { pipeline, attempt, result });
             }
@@ -222,9 +306,12 @@ impl Simulator {
                 assert!(!self.aborts.contains(&(pipeline, attempt)), "what was dropped is not committed");
                 if checkpoint.is_none() {
                     assert!(!self.running.iter().any(|task| task.0 == pipeline), "the last commit is the last");
+                    let group = if self.checkpoints { pipeline } else { 0 };
+                    assert!(self.agreed.contains(&group), "the sinks agree before the last commit");
                 }
                 self.commits.push((pipeline, attempt, checkpoint));
                 let result = self.result(40);
+                self.commit_failed |= result.is_err();
                 self.pending.push(Event::Committed { pipeline, attempt, checkpoint, result });
             }
             Action::Abort { pipeline, attempt } => {
@@ -242,18 +329,30 @@ impl Simulator {
                 }
             }
             Action::ArmRetry { pipeline, attempt, .. } => self.pending.push(Event::RetryDue { pipeline, attempt }),
-            Action::CheckSinks => {
+            Action::CheckSinks { group, sinks } => {
+                // Whoever else writes to a sink that is asked has written everything.
+                for (pipeline, shape) in self.pipelines.iter().enumerate() {
+                    let asked = shape.sinks.iter().any(|sink| sinks.contains(sink));
+                    assert!(!asked || !self.running.iter().any(|task| task.0 == pipeline));
+                }
                 let result = self.result(20);
-                self.pending.push(Event::SinksChecked(result));
+                if result.is_ok() {
+                    self.agreed.push(group);
+                }
+                self.pending.push(Event::SinksChecked { group, result });
             }
             Action::End { state, error } => {
                 assert!(state.is_final());
                 assert_eq!(error.is_some(), state == JobState::Failed);
                 assert!(self.running.is_empty(), "a job ends after its tasks");
+                let committed = |pipeline: usize| {
+                    self.commits.iter().any(|(number, _, last)| *number == pipeline && last.is_none())
+                };
+                let published = (0..self.pipelines.len()).filter(|pipeline| committed(*pipeline)).count();
                 if state == JobState::Finished {
-                    for pipeline in 0..self.tasks.len() {
-                        assert!(self.commits.iter().any(|(number, _, last)| *number == pipeline && last.is_none()));
-                    }
+                    assert_eq!(published, self.pipelines.len());
+                } else if !self.checkpoints && !self.commit_failed {
+                    assert_eq!(published, 0, "a job that did not finish has published nothing");
                 }
                 self.ended = Some(state);
             }

@@ -473,6 +473,20 @@ fn sinks_have_the_last_word() {
     let job = submit(config).expect("accepted");
     assert_eq!(ended(&job), JobState::Failed);
     assert_eq!(job.error(), Some("row num :1 fail rule: MIN_ROW"));
+    assert_eq!(published("word"), [0; 0], "what they refuse is not published");
+}
+
+#[test]
+fn one_sink_that_refuses_keeps_the_rows_of_all_pipelines_back() {
+    let config = "env {}
+        source { Numbers { test = veto, plugin_output = a } Numbers { test = veto, plugin_output = b } }
+        sink { Collect { test = veto-good, plugin_input = a } Collect { test = veto-bad, plugin_input = b, refuse = true } }";
+    let job = submit(config).expect("accepted");
+    assert_eq!(ended(&job), JobState::Failed);
+    assert_eq!((published("veto-good"), published("veto-bad")), (Vec::new(), Vec::new()));
+    let job = submit(&config.replace(", refuse = true", "")).expect("accepted");
+    assert_eq!(ended(&job), JobState::Finished);
+    assert_eq!((published("veto-good").len(), published("veto-bad").len()), (100, 100));
 }
 
 #[test]

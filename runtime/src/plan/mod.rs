@@ -138,6 +138,17 @@ impl JobGraph {
 }
 
 impl Pipeline {
+    /// Sinks that the pipeline writes to, by their position in [`Plan::sinks`].
+    pub fn sinks(&self) -> Vec<usize> {
+        let vertices = self.chains.iter().flat_map(|chain| &chain.vertices);
+        vertices
+            .filter_map(|vertex| match vertex.work {
+                VertexWork::Sink { sink } => Some(sink),
+                _ => None,
+            })
+            .collect()
+    }
+
     /// Tasks of the pipeline.
     pub fn task_count(&self) -> usize {
         self.chains.len() * self.parallelism

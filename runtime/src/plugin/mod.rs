@@ -317,7 +317,9 @@ pub trait Sink: Send + Sync {
         None
     }
 
-    /// Looks at the job as a whole once every task's writer has closed without an error (Assert's row rules).
+    /// Looks at the whole of what was written (Assert's row rules), once every task's writer has closed without an error
+    /// and before what they prepared last is published: a sink that does not agree keeps the other sinks' rows back
+    /// too. May be asked twice.
     ///
     /// # Errors
     /// When the job must fail after all.
