@@ -27,6 +27,25 @@ pub struct Ended {
     pub status: ExitStatus,
     /// CPU time in all, of user and kernel.
     pub cpu: Duration,
+    /// The most memory that it had, in KiB.
+    pub peak_kib: u64,
+}
+
+/// Has a process run on some CPUs alone, with all its threads.
+pub fn bind(command: &mut Command, cpus: &[usize]) {
+    // SAFETY: all zeroes is a value of this plain structure.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    for cpu in cpus.iter().copied().filter(|cpu| *cpu < libc::CPU_SETSIZE as usize) {
+        // SAFETY: the number is below the size of the set.
+        unsafe { libc::CPU_SET(cpu, &mut set) };
+    }
+    // SAFETY: the call is async-signal-safe, allocates nothing, and its pointer is to a value that the closure owns.
+    unsafe {
+        command.pre_exec(move || match libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set) {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        });
+    }
 }
 
 impl Child {
@@ -86,7 +105,8 @@ impl Child {
             Duration::from_secs(time.tv_sec.unsigned_abs()) + Duration::from_micros(time.tv_usec.unsigned_abs())
         };
         let cpu = time(usage.ru_utime) + time(usage.ru_stime);
-        Ok(Some(Ended { status: ExitStatus::from_raw(status), cpu }))
+        let peak_kib = usage.ru_maxrss.unsigned_abs();
+        Ok(Some(Ended { status: ExitStatus::from_raw(status), cpu, peak_kib }))
     }
 
     /// Asks the process to end with SIGTERM and waits for that.
@@ -181,6 +201,17 @@ mod tests {
     fn an_end_gives_the_exit_status() {
         let ended = shell("exit 3").wait(Duration::from_secs(10)).expect("waited").expect("ended");
         assert_eq!(ended.status.code(), Some(3));
+    }
+
+    #[test]
+    fn a_bound_process_has_the_cpus_that_it_was_given() {
+        let cpu = egret_runtime::shard::allowed_cpus().expect("cpus")[0];
+        let mut command = Command::new("/bin/grep");
+        command.args(["-c", &format!("^Cpus_allowed_list:[[:space:]]*{cpu}$"), "/proc/self/status"]);
+        bind(&mut command, &[cpu]);
+        let ended =
+            Child::spawn(command).expect("a process").wait(Duration::from_secs(10)).expect("waited").expect("ended");
+        assert!(ended.status.success() && ended.peak_kib > 100, "{} {}", ended.status, ended.peak_kib);
     }
 
     #[test]

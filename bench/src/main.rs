@@ -3,6 +3,7 @@
 mod child;
 mod cores;
 mod fake;
+mod files;
 mod http;
 mod idle;
 mod load;
@@ -32,6 +33,8 @@ enum Benchmark {
     RunningJobs(running_jobs::Options),
     /// Random rows, drawn and dropped: rows a second of one core, CPU time of a row, memory.
     Fake(fake::Options),
+    /// Copies of files, csv to json and parquet and json to parquet, beside DuckDB: rates, CPU, memory.
+    Files(files::Options),
     /// A node without work: time to its first answer, memory, CPU.
     Idle(idle::Options),
 }
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Benchmark::Http(options) => http::run(&options),
         Benchmark::RunningJobs(options) => stoppable(|watch| running_jobs::run(&options, watch)),
         Benchmark::Fake(options) => stoppable(|watch| fake::run(&options, watch)),
+        Benchmark::Files(options) => stoppable(|watch| files::run(&options, watch)),
         Benchmark::Idle(options) => stoppable(|watch| idle::run(&options, watch)),
     };
     match outcome {

@@ -7,11 +7,12 @@
 //!  "files":[{"from":"NON_PARTITION/T_7_0f3a_0_1_0.csv","to":"T_7_0f3a_0_1_0.csv"}]}
 //! ```
 //!
-//! `from` is below `staging`, `to` below `target`.
+//! `from` is below `staging`, `to` below `target`. A file with `at` is the rest of one that an earlier transaction
+//! published so many bytes of: it is put behind them.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io;
+use std::io::{self, Seek as _};
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -32,16 +33,30 @@ pub struct Transaction {
     pub staging: PathBuf,
     /// Folder where the files belong.
     pub target: PathBuf,
-    /// Each file below `staging`, and below `target`.
-    pub files: Vec<(PathBuf, PathBuf)>,
+    /// The files.
+    pub files: Vec<StagedFile>,
+}
+
+/// A file that is to be published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StagedFile {
+    /// Where it stands, below the transaction's folder.
+    pub from: PathBuf,
+    /// Where it belongs, below the target.
+    pub to: PathBuf,
+    /// Bytes of the target that it belongs behind; `None` when it is the whole file.
+    pub at: Option<u64>,
 }
 
 impl Transaction {
     /// As bytes.
     pub fn encode(&self) -> Prepared {
         let text = |path: &Path| path.to_string_lossy().into_owned();
-        let files: Vec<Value> =
-            self.files.iter().map(|(from, to)| json!({ "from": text(from), "to": text(to) })).collect();
+        let record = |file: &StagedFile| match file.at {
+            None => json!({ "from": text(&file.from), "to": text(&file.to) }),
+            Some(at) => json!({ "from": text(&file.from), "to": text(&file.to), "at": at }),
+        };
+        let files: Vec<Value> = self.files.iter().map(record).collect();
         let record = json!({
             "version": VERSION,
             "staging": text(&self.staging),
@@ -58,7 +73,9 @@ impl Transaction {
         if record["version"].as_u64() != Some(VERSION) {
             return None;
         }
-        let pair = |file: &Value| Some((path(&file["from"])?, path(&file["to"])?));
+        let pair = |file: &Value| {
+            Some(StagedFile { from: path(&file["from"])?, to: path(&file["to"])?, at: file["at"].as_u64() })
+        };
         Some(Self {
             staging: path(&record["staging"])?,
             target: path(&record["target"])?,
@@ -104,13 +121,16 @@ fn decoded(prepared: &Prepared) -> Result<Transaction, TaskError> {
 /// are fine. `rename` is the system's, save in tests.
 fn publish(transaction: &Transaction, rename: impl Fn(&Path, &Path) -> io::Result<()>) -> Result<(), TaskError> {
     let mut folders = BTreeSet::new();
-    for (from, to) in &transaction.files {
-        let (from, to) = (transaction.staging.join(from), transaction.target.join(to));
+    for file in &transaction.files {
+        let (from, to) = (transaction.staging.join(&file.from), transaction.target.join(&file.to));
         let folder = to.parent().unwrap_or(&transaction.target);
         if folders.insert(folder.to_owned()) {
             create_dir_durably(folder).map_err(|error| failure("creating the folder", folder, &error))?;
         }
-        publish_file(&from, &to, &rename)?;
+        match file.at {
+            None => publish_file(&from, &to, &rename)?,
+            Some(at) => append_file(&from, &to, at).map_err(|error| failure("appending to", &to, &error))?,
+        }
     }
     for folder in &folders {
         sync_dir_now(folder).map_err(|error| failure("syncing", folder, &error))?;
@@ -132,6 +152,25 @@ fn publish_file(from: &Path, to: &Path, rename: impl Fn(&Path, &Path) -> io::Res
         }
         Err(error) => Err(failure("publishing", to, &error)),
     }
+}
+
+/// Puts a file behind so many bytes of another. Whatever stood there is of an earlier try; a file that is gone was
+/// appended by one.
+fn append_file(from: &Path, to: &Path, at: u64) -> io::Result<()> {
+    let mut rest = match fs::File::open(from) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && to.exists() => return Ok(()),
+        opened => opened?,
+    };
+    let mut whole = fs::OpenOptions::new().write(true).open(to)?;
+    let length = whole.metadata()?.len();
+    if length < at {
+        let message = format!("it has {length} bytes where {at} were written");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+    }
+    whole.set_len(at)?;
+    whole.seek(io::SeekFrom::Start(at))?;
+    io::copy(&mut rest, &mut whole)?;
+    whole.sync_all()
 }
 
 /// Copies a file to another file system, under a hidden name first: nobody sees half of it.
@@ -176,6 +215,30 @@ pub async fn discard(staging: PathBuf) -> Result<(), TaskError> {
 mod tests {
     use super::*;
 
+    fn whole(from: &str, to: &str) -> StagedFile {
+        StagedFile { from: from.into(), to: to.into(), at: None }
+    }
+
+    #[test]
+    fn the_rest_of_a_file_is_put_behind_its_start_once() {
+        let root = tempfile::tempdir().expect("a folder");
+        let mut transaction = staged(root.path());
+        transaction.files.push(StagedFile { from: "CONTINUED/1".into(), to: "c".into(), at: Some(3) });
+        assert_eq!(Transaction::decode(&transaction.encode()), Some(transaction.clone()));
+        let (from, to) = (root.path().join("rest"), root.path().join("whole"));
+        fs::write(&from, "def").expect("write");
+        assert!(append_file(&from, &to, 3).is_err(), "there is nothing to put it behind");
+        fs::write(&to, "ab").expect("write");
+        assert!(append_file(&from, &to, 3).expect_err("too short").to_string().contains("2 bytes where 3"));
+        fs::write(&to, "abcde").expect("write");
+        for _ in 0..2 {
+            append_file(&from, &to, 3).expect("appended");
+            assert_eq!(fs::read_to_string(&to).expect("text"), "abcdef");
+        }
+        fs::remove_file(&from).expect("remove");
+        append_file(&from, &to, 3).expect("appended before");
+    }
+
     fn staged(root: &Path) -> Transaction {
         let staging = root.join(".egret-staging/7/abc/T_7_abc_0_1");
         fs::create_dir_all(staging.join("NON_PARTITION")).expect("a folder");
@@ -185,7 +248,7 @@ mod tests {
         Transaction {
             staging,
             target: root.join("out"),
-            files: vec![("NON_PARTITION/a.csv".into(), "a.csv".into()), ("day=1/b.csv".into(), "day=1/b.csv".into())],
+            files: vec![whole("NON_PARTITION/a.csv", "a.csv"), whole("day=1/b.csv", "day=1/b.csv")],
         }
     }
 

@@ -4,14 +4,18 @@
 //! bytes. Writing likewise: a [`write::Encoder`] turns batches into bytes, and the writer deals with files, parts and
 //! transactions. A further format is one of each, and a line where they are made.
 
+mod charset;
 mod commit;
 mod listing;
 mod names;
 mod options;
 mod patterns;
+mod pieces;
 mod read;
 mod reader;
+mod settings;
 mod sink;
+mod sink_options;
 mod source;
 mod target;
 mod write;

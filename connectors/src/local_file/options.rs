@@ -10,7 +10,7 @@ const FORMATS: &[&str] = &["text", "txt", "csv", "json", "parquet", "orc", "exce
 const CODECS: &[&str] = &["none", "lzo", "snappy", "lz4", "zlib", "gzip", "brotli", "zstd"];
 const ARCHIVES: &[&str] = &["none", "zip", "tar", "tar_gz"];
 
-const FORMAT: OptionSpec =
+pub(super) const FORMAT: OptionSpec =
     OptionSpec::new("file_format_type", OptionKind::OneOf(FORMATS), "Format of the files.").example("csv");
 const COMPRESS: OptionSpec = OptionSpec::new(
     "compress_codec",
@@ -21,19 +21,19 @@ const COMPRESS: OptionSpec = OptionSpec::new(
 .example("zstd");
 const ENCODING: OptionSpec =
     OptionSpec::new("encoding", OptionKind::Text, "Encoding of text, csv and json files.").default("UTF-8");
-const DATE: OptionSpec = OptionSpec::new(
+pub(super) const DATE: OptionSpec = OptionSpec::new(
     "date_format",
     OptionKind::Text,
     "Pattern of dates: yyyy-MM-dd, yyyy.MM.dd or yyyy/MM/dd. Reading without it takes any of them.",
 )
 .example("yyyy/MM/dd");
-const DATETIME: OptionSpec = OptionSpec::new(
+pub(super) const DATETIME: OptionSpec = OptionSpec::new(
     "datetime_format",
     OptionKind::Text,
     "Pattern of timestamps: a date pattern, a blank or 'T', and a time pattern; or yyyyMMddHHmmss.",
 )
 .example("\"yyyy-MM-dd HH:mm:ss.SSSSSS\"");
-const TIME: OptionSpec = OptionSpec::new(
+pub(super) const TIME: OptionSpec = OptionSpec::new(
     "time_format",
     OptionKind::Text,
     "Pattern of times: HH:mm:ss, also with .SSS, .SSSSSS or .SSSSSSSSS.",
@@ -148,102 +148,6 @@ pub const SOURCE_OPTIONS: OptionTable = &[
     TABLES,
 ];
 
-/// Options of the sink.
-pub const SINK_OPTIONS: OptionTable = &[
-    OptionSpec::new(
-        "path",
-        OptionKind::Text,
-        "Folder to write into; may hold ${database_name}, ${schema_name} and ${table_name}.",
-    )
-    .required()
-    .example("\"/data/out/${table_name}\""),
-    OptionSpec::new(
-        "tmp_path",
-        OptionKind::Text,
-        "Where files stand until they are committed. Without it beside the target, in a folder .egret-staging, so \
-         that a commit is a rename.",
-    )
-    .example("\"/data/tmp\""),
-    OptionSpec::new(
-        "custom_filename",
-        OptionKind::Boolean,
-        "Kept for compatibility: file_name_expression is used whenever it is given.",
-    )
-    .default("false"),
-    OptionSpec::new(
-        "file_name_expression",
-        OptionKind::Text,
-        "Name of the files, without part number and ending: ${transactionId}, ${now} and ${uuid} are replaced.",
-    )
-    .default("${transactionId}")
-    .example("\"${transactionId}_${now}\""),
-    OptionSpec::new("filename_time_format", OptionKind::Text, "Pattern of ${now}, as in Java.").default("yyyy.MM.dd"),
-    OptionSpec { default: Some("csv"), ..FORMAT },
-    OptionSpec::new(
-        "field_delimiter",
-        OptionKind::Text,
-        "What parts the fields of a text row, as it is; \\001 unless given. csv takes a comma.",
-    )
-    .aliases(&["delimiter"]),
-    OptionSpec::new("row_delimiter", OptionKind::Text, "What parts rows; a newline unless given."),
-    OptionSpec::new("have_partition", OptionKind::Boolean, "Kept for compatibility: partition_by alone decides.")
-        .default("false"),
-    OptionSpec::new("partition_by", OptionKind::TextList, "Columns whose values name the folders of a row.")
-        .example("[\"day\"]"),
-    OptionSpec::new("partition_dir_expression", OptionKind::Text, "Folders of a row.")
-        .default("${k0}=${v0}/${k1}=${v1}/.../${kn}=${vn}/"),
-    OptionSpec::new(
-        "is_partition_field_write_in_file",
-        OptionKind::Boolean,
-        "Whether the columns of partition_by are in the files too.",
-    )
-    .default("false"),
-    OptionSpec::new("sink_columns", OptionKind::TextList, "Columns to write, in this order.").example("[\"id\"]"),
-    OptionSpec::new(
-        "is_enable_transaction",
-        OptionKind::Boolean,
-        "Whether files become visible at once when a checkpoint or the job completes.",
-    )
-    .default("true"),
-    OptionSpec::new("batch_size", OptionKind::POSITIVE, "Rows after which a new file begins.").default("1000000"),
-    COMPRESS,
-    OptionSpec::new("enable_header_write", OptionKind::Boolean, "Whether text and csv files begin with the names.")
-        .default("false"),
-    ENCODING,
-    DATE,
-    DATETIME,
-    TIME,
-    OptionSpec::new("max_rows_in_memory", OptionKind::COUNT, "Excel only, which is not supported yet."),
-    SHEET,
-    OptionSpec::new("xml_root_tag", OptionKind::Text, "xml only, which is not supported yet."),
-    XML_ROW,
-    XML_ATTRIBUTES,
-    OptionSpec::new(
-        "parquet_avro_write_timestamp_as_int96",
-        OptionKind::Boolean,
-        "Not supported: INT96 is outdated, timestamps are written as microseconds.",
-    )
-    .default("false"),
-    OptionSpec::new("parquet_avro_write_fixed_as_int96", OptionKind::TextList, "Not supported, see above."),
-    OptionSpec::new(
-        "schema_save_mode",
-        OptionKind::OneOf(&[
-            "RECREATE_SCHEMA",
-            "CREATE_SCHEMA_WHEN_NOT_EXIST",
-            "ERROR_WHEN_SCHEMA_NOT_EXIST",
-            "IGNORE",
-        ]),
-        "What happens to the folder before the job: emptied and made anew, made if missing, demanded, or nothing.",
-    )
-    .default("CREATE_SCHEMA_WHEN_NOT_EXIST"),
-    OptionSpec::new(
-        "data_save_mode",
-        OptionKind::OneOf(&["DROP_DATA", "APPEND_DATA", "ERROR_WHEN_DATA_EXISTS"]),
-        "What happens to files that are there before the job: removed, kept, or they fail it.",
-    )
-    .default("APPEND_DATA"),
-];
-
 /// The formats that there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileFormat {
@@ -255,6 +159,14 @@ pub enum FileFormat {
     Json,
     /// Apache Parquet.
     Parquet,
+    /// Apache ORC.
+    Orc,
+    /// A sheet of Excel.
+    Excel,
+    /// An element a row.
+    Xml,
+    /// Whole files as they are.
+    Binary,
 }
 
 impl FileFormat {
@@ -265,12 +177,16 @@ impl FileFormat {
             Self::Csv => ".csv",
             Self::Json => ".json",
             Self::Parquet => ".parquet",
+            Self::Orc => ".orc",
+            Self::Excel => ".xlsx",
+            Self::Xml => ".xml",
+            Self::Binary => "",
         }
     }
 
     /// Whether files hold lines of text.
     pub fn is_text(self) -> bool {
-        self != Self::Parquet
+        matches!(self, Self::Text | Self::Csv | Self::Json)
     }
 }
 
@@ -338,6 +254,20 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// The format of files to write.
+    pub fn any_format(&self) -> FileFormat {
+        match self.options.word("file_format_type") {
+            Some("text" | "txt") => FileFormat::Text,
+            Some("json") => FileFormat::Json,
+            Some("parquet") => FileFormat::Parquet,
+            Some("orc") => FileFormat::Orc,
+            Some("excel" | "xlsx") => FileFormat::Excel,
+            Some("xml") => FileFormat::Xml,
+            Some("binary") => FileFormat::Binary,
+            _ => FileFormat::Csv,
+        }
+    }
+
     /// The patterns of dates, times and datetimes.
     pub fn patterns(&mut self) -> Patterns {
         Patterns {
@@ -378,7 +308,7 @@ mod tests {
 
     #[test]
     fn every_option_says_what_it_means_and_is_there_once() {
-        for table in [SOURCE_OPTIONS, SINK_OPTIONS] {
+        for table in [SOURCE_OPTIONS, super::super::sink_options::SINK_OPTIONS] {
             for (index, spec) in table.iter().enumerate() {
                 assert!(!spec.meaning.is_empty(), "{}", spec.name);
                 assert!(table[..index].iter().all(|other| other.name != spec.name), "{}", spec.name);

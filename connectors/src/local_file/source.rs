@@ -190,7 +190,7 @@ fn plan_table(options: Options<'_>, context: &PlanContext, warnings: &mut Proble
             skip_rows,
         })),
         FileFormat::Json => TableFormat::Json { skip_rows },
-        FileFormat::Parquet => TableFormat::Parquet,
+        _ => TableFormat::Parquet,
     };
     Ok(FileTable {
         schema: Arc::new(schema),
@@ -259,7 +259,7 @@ fn separator(checker: &mut Checker<'_>, format: Option<FileFormat>, cut: bool) -
                 None
             }
         },
-        FileFormat::Json | FileFormat::Parquet => None,
+        _ => None,
     }
 }
 
@@ -289,7 +289,7 @@ fn file_columns(
             checker.error("schema", "is required for this format but not given");
             return None;
         }
-        (None, FileFormat::Parquet | FileFormat::Text) => {}
+        (None, _) => {}
     }
     if format == FileFormat::Text {
         return Some(vec![Column::new(CONTENT, DataType::String)]);

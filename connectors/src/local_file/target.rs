@@ -13,9 +13,16 @@ use super::names::escape_name;
 /// Where files stand until they are committed, beside the target. Sources pass over names that begin with a dot.
 pub const STAGING: &str = ".egret-staging";
 
-/// Replaces `${database_name}`, `${schema_name}`, `${table_name}`, `${schema_full_name}` and `${table_full_name}`,
-/// also with a default: `${schema_name:public}`. Names are escaped: none of them can lead elsewhere.
+/// The folder that a path with variables names for a table, see [`with_table_names`]. `file://` before it is left out.
 pub fn resolve_path(pattern: &str, table: &TablePath) -> PathBuf {
+    let pattern = pattern.strip_prefix("file://").unwrap_or(pattern);
+    PathBuf::from(with_table_names(pattern, table, true))
+}
+
+/// Replaces `${database_name}`, `${schema_name}`, `${table_name}`, `${schema_full_name}` and `${table_full_name}`,
+/// also with a default: `${schema_name:public}`. For names of files and folders they are escaped: none of them can lead
+/// elsewhere.
+pub fn with_table_names(pattern: &str, table: &TablePath, escaped: bool) -> String {
     let full = |parts: &[Option<&str>]| {
         let parts: Vec<&str> = parts.iter().flatten().copied().collect();
         (!parts.is_empty()).then(|| parts.join("."))
@@ -37,13 +44,16 @@ pub fn resolve_path(pattern: &str, table: &TablePath) -> PathBuf {
         };
         out.push_str(&rest[..start]);
         match value {
-            Some(value) => out.push_str(&escape_name(value.as_deref().or(default).unwrap_or_default())),
+            Some(value) => {
+                let value = value.as_deref().or(default).unwrap_or_default();
+                if escaped { out.push_str(&escape_name(value)) } else { out.push_str(value) }
+            }
             None => out.push_str(&rest[start..=start + length]),
         }
         rest = &rest[start + length + 1..];
     }
     out.push_str(rest);
-    PathBuf::from(out)
+    out
 }
 
 /// `schema_save_mode`: for files the folder is the schema.
@@ -154,6 +164,8 @@ mod tests {
         assert_eq!(path("/out/${table_full_name}/${other}", "t"), "/out/db.sc.t/${other}");
         assert_eq!(path("/out/${table_name}", "../../etc"), "/out/%2E.%2F..%2Fetc");
         let bare = TablePath::bare("t");
+        assert_eq!(resolve_path("file:///out/${table_name}", &bare), Path::new("/out/t"));
+        assert_eq!(with_table_names("${table_name}", &TablePath::bare("a/b"), false), "a/b");
         assert_eq!(resolve_path("/out/${schema_name:public}/${table_name}", &bare), Path::new("/out/public/t"));
     }
 

@@ -13,12 +13,14 @@ use egret_runtime::row::Batch;
 use egret_runtime::task::TaskProbe;
 use rustc_hash::FxHashMap;
 
-use super::commit::{Transaction, discard};
+use super::commit::{StagedFile, Transaction, discard};
 use super::names::format_now;
+use super::options::FileFormat;
 use super::patterns::Patterns;
+use super::pieces::Pieces;
 use super::sink::{SinkPlan, Target};
-use super::write::Encoder;
 use super::write::cells::{Cells, Scribe};
+use super::write::{Encoder, encoder};
 
 /// Files that a task has open at once; the one that was longest without a row is ended for a further one.
 pub const OPEN_PARTS_MAX: usize = 128;
@@ -30,7 +32,7 @@ pub const HELD_BYTES_MAX: usize = 128 << 20;
 const HELD_BYTES_MIN: usize = 1 << 20;
 
 /// Folder of files without partitions, within a transaction's.
-const NON_PARTITION: &str = "NON_PARTITION";
+pub const NON_PARTITION: &str = "NON_PARTITION";
 
 /// How often a file is made anew when another task removes the empty staging folder at the same moment.
 const CREATE_TRIES: usize = 8;
@@ -47,15 +49,28 @@ pub struct LocalFileWriter {
     open: FxHashMap<(u16, Box<str>), Part>,
     /// Next part number by folder.
     numbers: FxHashMap<PathBuf, u64>,
-    /// Files that are ended, not yet prepared: table, folders, name.
-    ended: Vec<(u16, Box<str>, String)>,
+    /// Files that come in pieces.
+    pieces: Pieces,
+    /// Files that are ended, not yet prepared.
+    ended: Vec<StagedTable>,
     clock: u64,
     probe: Rc<TaskProbe>,
+}
+
+/// A file that is ended, of a table.
+pub struct StagedTable {
+    /// The table.
+    pub table: u16,
+    /// The folder that it stands in.
+    pub folder: PathBuf,
+    /// The file.
+    pub file: StagedFile,
 }
 
 struct Part {
     file: WriteFile,
     encoder: Box<dyn Encoder>,
+    folder: PathBuf,
     name: String,
     rows: u64,
     used: u64,
@@ -72,6 +87,7 @@ impl LocalFileWriter {
             checkpoint: 1,
             open: FxHashMap::default(),
             numbers: FxHashMap::default(),
+            pieces: Pieces::default(),
             ended: Vec::new(),
             clock: 0,
             probe: Rc::clone(&context.probe),
@@ -96,36 +112,40 @@ impl LocalFileWriter {
         }
     }
 
-    fn file_name(&mut self, folder: &Path) -> String {
+    fn file_name(&mut self, target: &Target, folder: &Path) -> String {
         let settings = &self.plan.settings;
         let number = self.numbers.entry(folder.to_owned()).or_default();
         let part = *number;
         *number += 1;
-        let name = settings
+        let now = format_now(&settings.time_format);
+        let name = target
             .name
             .replace("${transactionId}", &self.transaction_id())
-            .replace("${now}", &format_now(&settings.time_format))
+            .replace("${now}", &now)
             .replace("${uuid}", &uuid());
-        format!("{name}_{part}{}", settings.suffix())
+        match part {
+            0 if settings.single_file => format!("{name}{}", settings.suffix),
+            part => format!("{name}_{part}{}", settings.suffix),
+        }
     }
 
     async fn create(&mut self, table: u16, folders: &str) -> Result<Part, TaskError> {
         let plan = Arc::clone(&self.plan);
         let target = &plan.targets[usize::from(table)];
         let folder = self.folder(target, folders);
-        let encoder = plan.encoder(target)?;
+        let encoder = encoder(&plan.settings, target)?;
         let mut tries = 0;
         loop {
             let made = folder.clone();
             let created = file::blocking("creating the folder", &folder, move || create_dir_durably(&made)).await;
-            let name = self.file_name(&folder);
+            let name = self.file_name(target, &folder);
             let path = folder.join(&name);
             let opened = match created {
                 Ok(()) => WriteFile::create_new(&path).await,
                 Err(error) => Err(error),
             };
             match opened {
-                Ok(file) => return Ok(Part { file, encoder, name, rows: 0, used: self.clock }),
+                Ok(file) => return Ok(Part { file, encoder, folder, name, rows: 0, used: self.clock }),
                 // Without a transaction another task may have taken the name: the next number is free. And a folder
                 // may be removed, as an empty one, at the very moment.
                 Err(error) if path.exists() || !folder.exists() => {
@@ -175,7 +195,9 @@ impl LocalFileWriter {
         let Some(mut part) = self.open.remove(key) else { return Ok(()) };
         part.encoder.finish(part.file.buffer())?;
         part.file.finish().await?;
-        self.ended.push((key.0, key.1.clone(), part.name));
+        let from = Path::new(if key.1.is_empty() { NON_PARTITION } else { &key.1 }).join(&part.name);
+        let file = StagedFile { from, to: Path::new(key.1.as_ref()).join(&part.name), at: None };
+        self.ended.push(StagedTable { table: key.0, folder: part.folder, file });
         Ok(())
     }
 
@@ -193,6 +215,19 @@ impl LocalFileWriter {
         for key in keys {
             self.end(&key).await?;
         }
+        self.pieces.end_all(&mut self.ended).await
+    }
+
+    /// A file without rows for each table that has no file.
+    async fn create_empty(&mut self) -> Result<(), TaskError> {
+        for table in 0..self.plan.targets.len() as u16 {
+            if self.ended.iter().all(|file| file.table != table) {
+                let part = self.create(table, "").await?;
+                let key = (table, Box::from(""));
+                self.open.insert(key.clone(), part);
+                self.end(&key).await?;
+            }
+        }
         Ok(())
     }
 
@@ -201,16 +236,13 @@ impl LocalFileWriter {
         let plan = Arc::clone(&self.plan);
         let mut transactions: Vec<(u16, Transaction)> = Vec::new();
         let mut folders: Vec<PathBuf> = Vec::new();
-        for (table, inner, name) in std::mem::take(&mut self.ended) {
+        for StagedTable { table, folder, file } in std::mem::take(&mut self.ended) {
             let target = &plan.targets[usize::from(table)];
-            folders.push(self.folder(target, &inner));
-            let staging = self.staging(target);
-            let from = Path::new(if inner.is_empty() { NON_PARTITION } else { &inner }).join(&name);
-            let file = (from, Path::new(inner.as_ref()).join(&name));
+            folders.push(folder);
             match transactions.iter_mut().find(|(of, _)| *of == table) {
                 Some((_, transaction)) => transaction.files.push(file),
                 None => {
-                    let target = target.folder.clone();
+                    let (staging, target) = (self.staging(target), target.folder.clone());
                     transactions.push((table, Transaction { staging, target, files: vec![file] }));
                 }
             }
@@ -235,6 +267,10 @@ impl SinkWriter for LocalFileWriter {
         if batch.is_empty() {
             return Ok(());
         }
+        if plan.settings.format == FileFormat::Binary {
+            let staging = self.staging(target);
+            return self.pieces.write(table, &batch.rows, target, &staging, &mut self.ended).await;
+        }
         let rows = batch.rows.project(&target.written)?;
         if target.partition_by.is_empty() {
             return self.write_rows(table, Box::from(""), rows).await;
@@ -252,6 +288,9 @@ impl SinkWriter for LocalFileWriter {
 
     async fn prepare(&mut self, checkpoint: u64) -> Result<Vec<Prepared>, TaskError> {
         self.end_all().await?;
+        if self.plan.settings.create_empty {
+            self.create_empty().await?;
+        }
         let transactions = self.seal().await?;
         self.checkpoint = checkpoint + 1;
         if !self.plan.settings.transaction {
@@ -268,6 +307,7 @@ impl SinkWriter for LocalFileWriter {
             half_written.push(part.file.path().to_owned());
             part.file.abandon().await;
         }
+        self.pieces.abandon().await;
         let mut left = Vec::new();
         if plan.settings.transaction {
             for target in &plan.targets {

@@ -1,8 +1,9 @@
 //! Tests of the source and the sink through the plugin traits, on real files.
 
 mod corpus;
+mod formats;
 mod reading;
-mod round_trip;
+pub(super) mod round_trip;
 mod writing;
 
 use std::future::Future;
@@ -179,6 +180,6 @@ fn files(folder: &std::path::Path) -> Vec<String> {
 fn the_page_shows_the_options_as_they_are() {
     crate::testing::check_page(
         "local_file.md",
-        &[("LocalFile source", super::options::SOURCE_OPTIONS), ("LocalFile sink", super::options::SINK_OPTIONS)],
+        &[("LocalFile source", super::options::SOURCE_OPTIONS), ("LocalFile sink", super::sink_options::SINK_OPTIONS)],
     );
 }

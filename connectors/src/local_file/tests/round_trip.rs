@@ -5,7 +5,7 @@ use super::*;
 use egret_runtime::row::ColumnBuilder;
 
 /// A column of every type that the text formats can hold, and its spelling in a config.
-fn all_columns() -> (Vec<Column>, String) {
+pub(in crate::local_file) fn all_columns() -> (Vec<Column>, String) {
     let row = DataType::Row(Arc::from([
         Field { name: "x".into(), data_type: DataType::Int },
         Field { name: "y".into(), data_type: DataType::Array(Box::new(DataType::String)) },
@@ -83,7 +83,7 @@ fn append(builder: &mut ColumnBuilder, n: usize) {
     }
 }
 
-fn all_rows(columns: &[Column], rows: usize) -> RecordBatch {
+pub(in crate::local_file) fn all_rows(columns: &[Column], rows: usize) -> RecordBatch {
     let arrays: Vec<ArrayRef> = columns
         .iter()
         .enumerate()

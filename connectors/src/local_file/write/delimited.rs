@@ -12,6 +12,17 @@ use super::super::patterns::Patterns;
 use super::Encoder;
 use super::cells::{Cells, Scribe};
 
+/// Which texts stand in quotes (`csv_string_quote_mode`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quotes {
+    /// None: text always, and csv if so wanted.
+    None,
+    /// Those that hold a separator, a quote or an end of line, and the empty text.
+    Minimal,
+    /// All of them.
+    All,
+}
+
 /// How rows are written.
 #[derive(Clone, Debug)]
 pub struct DelimitedStyle {
@@ -21,8 +32,8 @@ pub struct DelimitedStyle {
     pub row_delimiter: Box<[u8]>,
     /// Whether the first line names the columns.
     pub header: bool,
-    /// csv: fields that hold a separator, a quote or an end of line stand in quotes.
-    pub quotes: bool,
+    /// Which texts stand in quotes.
+    pub quotes: Quotes,
     /// Dates, times and datetimes.
     pub patterns: Patterns,
 }
@@ -44,7 +55,7 @@ impl DelimitedEncoder {
     pub fn new(style: DelimitedStyle, columns: Arc<[Column]>) -> Self {
         let scribe = Scribe::new(style.patterns, b' ');
         let mut special = Box::new([false; 256]);
-        let quotes = if style.quotes { &b"\"\n\r"[..] } else { &[] };
+        let quotes = if style.quotes == Quotes::None { &[][..] } else { b"\"\n\r" };
         for byte in quotes.iter().chain(style.separator.first()).chain(style.row_delimiter.first()) {
             special[usize::from(*byte)] = true;
         }
@@ -58,7 +69,7 @@ impl DelimitedEncoder {
             }
             let start = out.len();
             out.extend_from_slice(column.name.as_bytes());
-            if self.style.quotes {
+            if self.style.quotes != Quotes::None {
                 self.quote(start, out);
             }
         }
@@ -72,7 +83,7 @@ impl DelimitedEncoder {
     /// Puts what was written since `start` into quotes if it may need them.
     fn quote(&self, start: usize, out: &mut Vec<u8>) {
         let field = &out[start..];
-        if !field.is_empty() && !self.is_special(field) {
+        if self.style.quotes == Quotes::Minimal && !field.is_empty() && !self.is_special(field) {
             return;
         }
         let plain = out.split_off(start);
@@ -105,7 +116,7 @@ impl DelimitedEncoder {
         } else if !matches!(cells, Cells::String(_) | Cells::Bytes(_)) {
             return;
         }
-        if self.style.quotes {
+        if self.style.quotes != Quotes::None {
             self.quote(start, out);
         } else if self.is_special(&out[start..]) && self.holds_delimiter(&out[start..]) {
             // Text has no quotes: this row will be read back otherwise. The reference engine writes it all the same.
@@ -141,6 +152,9 @@ impl Encoder for DelimitedEncoder {
     }
 
     fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), TaskError> {
+        if !self.started && self.style.header {
+            self.write_header(out);
+        }
         if self.last_is_empty {
             out.extend_from_slice(&self.style.row_delimiter);
         }

@@ -23,13 +23,16 @@ pub struct JsonEncoder {
 }
 
 /// The name of a value within its object, and those of the values within it.
-struct Names {
+pub(super) struct Names {
+    /// `"name":`
     own: Vec<u8>,
-    inner: Vec<Names>,
+    /// Of the fields of a row, the items of a list, the values of a map.
+    pub(super) inner: Vec<Names>,
 }
 
 impl Names {
-    fn new(name: &str, data_type: &DataType) -> Self {
+    /// The names of a column or field.
+    pub(super) fn new(name: &str, data_type: &DataType) -> Self {
         let mut own = Vec::new();
         write_string(name.as_bytes(), &mut own);
         own.push(b':');
@@ -82,7 +85,8 @@ fn write_object(cells: &[Cells<'_>], names: &[Names], row: usize, out: &mut Vec<
     out.push(b'}');
 }
 
-fn write_value(cells: &Cells<'_>, names: &[Names], row: usize, out: &mut Vec<u8>, scribe: &mut Scribe) {
+/// Writes a value; `names` are those within it.
+pub(super) fn write_value(cells: &Cells<'_>, names: &[Names], row: usize, out: &mut Vec<u8>, scribe: &mut Scribe) {
     if cells.is_null(row) {
         out.extend_from_slice(b"null");
         return;

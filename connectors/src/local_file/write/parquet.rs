@@ -11,7 +11,7 @@ use parquet::file::properties::WriterProperties;
 use super::Encoder;
 
 /// Rows of a row group.
-const ROW_GROUP_ROWS: usize = 1 << 20;
+const ROW_GROUP_ROWS: usize = 122_880;
 
 /// The compression of a codec's name; `None` for one that the format or its library lacks.
 pub fn compression(codec: &str) -> Option<Compression> {
