@@ -82,7 +82,7 @@ impl Variables {
     }
 
     /// What the environment says, if it may be asked.
-    pub(super) fn from_environment(&self, name: &str) -> Option<String> {
+    pub(super) fn environment(&self, name: &str) -> Option<String> {
         if !self.environment || !is_name(name) || RESERVED_WORDS.contains(&name) {
             return None;
         }

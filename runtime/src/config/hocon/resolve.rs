@@ -113,7 +113,7 @@ impl<'r> Resolver<'r> {
             return Some(found);
         }
         let given = self.variables.has(&reference.path);
-        let environment = if given { None } else { self.variables.from_environment(&reference.path) };
+        let environment = if given { None } else { self.variables.environment(&reference.path) };
         let text = match environment {
             Some(value) => value,
             None if reference.optional && !given => return None,
