@@ -102,7 +102,7 @@ fn lengths_outside(array: &ArrayRef, data_type: &DataType, pass: impl Fn(f64) ->
     })
 }
 
-/// The first row that is not the expected one; null is not.
+/// The first row that is neither the expected one nor null.
 fn unequal(array: &ArrayRef, data_type: &DataType, expected: &ArrayRef) -> Result<Option<usize>, TaskError> {
     let nested = matches!(
         data_type,
@@ -114,14 +114,15 @@ fn unequal(array: &ArrayRef, data_type: &DataType, expected: &ArrayRef) -> Resul
             | DataType::Null
     );
     if nested {
-        return Ok((0..array.len()).find(|row| !same(data_type, array, *row, expected, 0)));
+        let other = |row: &usize| !is_null(array.as_ref(), *row) && !same(data_type, array, *row, expected, 0);
+        return Ok((0..array.len()).find(other));
     }
     // Floats compare as in Java's `equals`: NaN is NaN, and -0.0 is not 0.0.
     let equal = eq(array, &Scalar::new(expected))?;
-    if equal.null_count() == 0 && equal.true_count() == equal.len() {
+    if equal.true_count() + equal.null_count() == equal.len() {
         return Ok(None);
     }
-    Ok(equal.iter().position(|equal| equal != Some(true)))
+    Ok(equal.iter().position(|equal| equal == Some(false)))
 }
 
 /// Whether two cells are the same; maps in any order.

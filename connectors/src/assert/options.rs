@@ -66,7 +66,7 @@ pub(super) const ROW_RULE: OptionTable = &[
 /// An entry of `field_rules`.
 pub(super) const FIELD_RULE: OptionTable = &[
     OptionSpec::new("field_name", OptionKind::Text, "Name of the column.").required().example("id"),
-    OptionSpec::new("field_type", OptionKind::Any, "Type that the column must have.").example("\"array<int>\""),
+    OptionSpec::new("field_type", OptionKind::Any, "Type that the values must have.").example("\"array<int>\""),
     OptionSpec::new("field_value", OptionKind::ObjectList, "What its values must be; all of them must hold.")
         .example("[ { rule_type = NOT_NULL } ]"),
 ];
@@ -83,7 +83,7 @@ pub(super) const FIELD_VALUE: OptionTable = &[
     OptionSpec::new(
         "equals_to",
         OptionKind::Any,
-        "The one value that the column may have, written as in `rows` of FakeSource.",
+        "The one value that the column may have beside null, written as in `rows` of FakeSource.",
     )
     .example("\"a\""),
 ];

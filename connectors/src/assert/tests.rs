@@ -116,10 +116,12 @@ fn values_are_compared_in_the_type_of_the_column() {
         ("attributes", "equals_to = { k = 1, l = 3 }"),
         ("place", "equals_to = [0.5, 3.2]"),
         ("place", "equals_to = [0.5]"),
-        ("maybe", "equals_to = x"),
+        ("maybe", "equals_to = y"),
+        ("maybe", "rule_type = NOT_NULL, equals_to = x"),
     ] {
         assert!(value(field, rule).is_err(), "{field} {rule}");
     }
+    assert_eq!(value("maybe", "equals_to = x"), Ok(2), "null passes unless NOT_NULL stands beside it");
     let error = value("name", "equals_to = A").expect_err("another");
     assert!(error.contains("fields=[2, BÄ😀, 200, "), "{error}");
     assert!(error.ends_with("field 'name' equals_to A (table 'fake', row 2 of task 0)"), "{error}");
@@ -144,7 +146,7 @@ fn the_first_broken_row_is_told() {
 }
 
 #[test]
-fn a_missing_field_or_another_type_fails_the_plan() {
+fn a_missing_field_fails_the_plan_and_another_type_every_value() {
     let error = value("nmae", "rule_type = NOT_NULL").expect_err("missing");
     assert!(error.contains("table 'fake' has no field 'nmae'") && error.contains("did you mean 'name'?"), "{error}");
     for field_type in ["bigint", "\"BIGINT\"", "long"] {
@@ -156,7 +158,13 @@ fn a_missing_field_or_another_type_fails_the_plan() {
     assert!(field("place", "field_type = { a = double, b = float }").is_ok(), "names of parts do not matter");
     assert!(field("place", "field_type = \"{x = double, y = float}\"").is_ok());
     let error = field("id", "field_type = int").expect_err("another");
-    assert!(error.contains("field 'id' of table 'fake' has type BIGINT, which is not field_type INT"), "{error}");
+    assert!(
+        error.ends_with("field 'id' field_type INT (the column has type BIGINT) (table 'fake', row 1 of task 0)"),
+        "{error}"
+    );
+    assert!(field("nothing", "field_type = int").is_ok(), "null is of every type");
+    let error = field("maybe", "field_type = \"null\"").expect_err("a value");
+    assert!(error.contains("field 'maybe' field_type NULL") && error.contains("row 2"), "{error}");
     for (name, field_type) in [
         ("place", "{ a = double }"),
         ("place", "{ a = double, b = double }"),

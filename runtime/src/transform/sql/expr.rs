@@ -63,6 +63,8 @@ pub(super) enum Kind {
     Field(Box<Expr>, usize),
     /// The value of a key of a map; the key is one row of the map's key type.
     MapKey(Box<Expr>, ArrayRef),
+    /// An item of a list, counted from 0.
+    Item(Box<Expr>, usize),
     Arithmetic(Op, Box<Expr>, Box<Expr>),
     Negate(Box<Expr>),
     Compare(Comparison, Ground, Box<Expr>, Box<Expr>),
@@ -185,9 +187,12 @@ impl Expr {
     pub(super) fn for_each_part<'a>(&'a self, each: &mut dyn FnMut(&'a Expr)) {
         match &self.kind {
             Kind::Literal(_) | Kind::Column(_) => {}
-            Kind::Field(part, _) | Kind::MapKey(part, _) | Kind::Negate(part) | Kind::Not(part) | Kind::Widen(part) => {
-                each(part)
-            }
+            Kind::Field(part, _)
+            | Kind::MapKey(part, _)
+            | Kind::Item(part, _)
+            | Kind::Negate(part)
+            | Kind::Not(part)
+            | Kind::Widen(part) => each(part),
             Kind::IsNull { value, .. }
             | Kind::IsTruth { value, .. }
             | Kind::InTexts { value, .. }
@@ -237,6 +242,7 @@ impl Expr {
             Kind::Column(index) => Value::column(frame.columns[*index].clone()),
             Kind::Field(part, index) => part.evaluate(frame)?.map(|array| Ok(field_of(array.as_struct(), *index)))?,
             Kind::MapKey(part, key) => part.evaluate(frame)?.map(|array| lookup(array, key))?,
+            Kind::Item(part, index) => part.evaluate(frame)?.map(|array| item_of(array, *index))?,
             Kind::Arithmetic(op, left, right) => {
                 let (left, right) = (left.evaluate(frame)?, right.evaluate(frame)?);
                 let constant = left.constant && right.constant;
@@ -576,6 +582,20 @@ fn lookup(maps: &ArrayRef, key: &ArrayRef) -> Result<ArrayRef, RowError> {
         .map(|place| place.map(|place| place as u32))
         .collect();
     take(maps.values(), &places, None).map_err(|error| RowError::from_kernel(&error))
+}
+
+/// One item of each list, null where a list has fewer.
+fn item_of(lists: &ArrayRef, index: usize) -> Result<ArrayRef, RowError> {
+    let lists = lists.as_list::<i32>();
+    let offsets = lists.value_offsets();
+    let places: UInt32Array = (0..lists.len())
+        .map(|row| {
+            let (from, to) = (offsets[row] as usize, offsets[row + 1] as usize);
+            let place = from.checked_add(index).filter(|place| *place < to && lists.is_valid(row));
+            place.and_then(|place| u32::try_from(place).ok())
+        })
+        .collect();
+    take(lists.values(), &places, None).map_err(|error| RowError::from_kernel(&error))
 }
 
 /// `LIKE` with a pattern for each row; a pattern is compiled when it differs from the row before.

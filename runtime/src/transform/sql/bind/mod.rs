@@ -115,6 +115,7 @@ impl<'a> Binder<'a> {
         match expr {
             ast::Expr::Identifier(name) => self.column(std::slice::from_ref(name)),
             ast::Expr::CompoundIdentifier(names) => self.column(names),
+            ast::Expr::CompoundFieldAccess { root, access_chain } => self.subscripts(root, access_chain),
             ast::Expr::Nested(inner) => self.bind(inner),
             ast::Expr::Value(value) => literal(&value.value),
             ast::Expr::TypedString(typed) => {

@@ -43,7 +43,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
     of_date!(&["YEAR"], "YEAR(date): INT", |days| ymd_of(days).0),
     of_date!(&["MONTH"], "MONTH(date): INT", |days| ymd_of(days).1 as i32),
     of_date!(&["QUARTER"], "QUARTER(date): INT", quarter),
-    of_date!(&["WEEK"], "WEEK(date): INT", |days| iso_week(days).1 as i32),
+    of_date!(&["WEEK"], "WEEK(date): INT", week),
     of_date!(&["DAY_OF_MONTH", "DAYOFMONTH", "DAY"], "DAY_OF_MONTH(date): INT", |days| ymd_of(days).2 as i32),
     of_date!(&["DAY_OF_WEEK", "DAYOFWEEK"], "DAY_OF_WEEK(date): INT", |days| weekday(days) as i32),
     of_date!(&["DAY_OF_YEAR", "DAYOFYEAR"], "DAY_OF_YEAR(date): INT", |days| day_of_year(days) as i32),
@@ -216,6 +216,12 @@ fn period_of_years(days: i32, years: i32) -> i32 {
     if year > 0 { (year - 1) / years + 1 } else { year / years }
 }
 
+/// The week as the original counts it: one more than the number of the week, weeks beginning on Mondays and the first of
+/// a year being the first with four of its days.
+fn week(days: i32) -> i32 {
+    (day_of_year(days) as i32 - weekday(days) as i32 + 10) / 7 + 1
+}
+
 fn extract(mut args: Args, _: &mut Binder<'_>) -> Bound {
     let field = args.any()?;
     let Some(field) = field.as_literal_text().map(str::to_uppercase) else {
@@ -251,9 +257,12 @@ fn extract(mut args: Args, _: &mut Binder<'_>) -> Bound {
         "HOUR" | "HOURS" => return time_field(args, 3_600_000_000_000),
         "MINUTE" | "MINUTES" => return time_field(args, 60_000_000_000),
         "SECOND" | "SECONDS" => return time_field(args, 1_000_000_000),
-        // Seconds and what is behind their point, in the smaller unit.
-        "MILLISECOND" | "MILLISECONDS" => (1_000_000, 60_000),
-        "MICROSECOND" | "MICROSECONDS" => (1000, 60_000_000),
+        // What is behind the point of the seconds.
+        "MILLISECOND" => (1_000_000, 1000),
+        "MICROSECOND" => (1000, 1_000_000),
+        // With the seconds, in the smaller unit.
+        "MILLISECONDS" => (1_000_000, 60_000),
+        "MICROSECONDS" => (1000, 60_000_000),
         other => return Err(format!("'{other}' is not a field of a date or a time").into()),
     };
     let value = moment(&mut args, &[Timestamp, Time], "a time or a timestamp")?;

@@ -28,6 +28,7 @@ fn text_functions() {
         ("INSERT('abc', 9, 1, 'X')", "STRING: abc"),
         ("LOWER(s)", "STRING: hello, null, größe"),
         ("UCASE(s)", "STRING: HELLO, null, GRÖSSE"),
+        ("LCASE(s)", "STRING: hello, null, größe"),
         ("UPPER(r.a)", "STRING: X, null, Z"),
         ("LEFT(s, 3)", "STRING: Hel, null, grö"),
         ("LEFT(s, -1)", "STRING: , null, "),
@@ -185,9 +186,17 @@ fn time_functions() {
         ("YEAR(dt)", "INT: 2024, null, 1999"),
         ("MONTH(ts)", "INT: 2, null, 12"),
         ("QUARTER(dt)", "INT: 1, null, 4"),
-        ("WEEK(dt)", "INT: 9, null, 52"),
+        ("WEEK(dt)", "INT: 10, null, 53"),
+        ("WEEK(DATE '2021-04-08')", "INT: 15"),
+        ("WEEK(DATE '2021-01-01')", "INT: 1"),
+        ("WEEK(DATE '2021-01-04')", "INT: 2"),
+        ("EXTRACT(WEEK FROM DATE '2021-01-01')", "INT: 53"),
         ("DAY_OF_MONTH(ts)", "INT: 29, null, 31"),
         ("DAY_OF_WEEK(dt)", "INT: 4, null, 5"),
+        ("DAYOFWEEK(dt)", "INT: 4, null, 5"),
+        ("DAYOFMONTH(dt)", "INT: 29, null, 31"),
+        ("DAY(dt)", "INT: 29, null, 31"),
+        ("DAYOFYEAR(dt)", "INT: 60, null, 365"),
         ("DAY_OF_YEAR(dt)", "INT: 60, null, 365"),
         ("HOUR(ts)", "INT: 13, null, 23"),
         ("MINUTE(tm)", "INT: 14, null, 0"),
@@ -199,6 +208,8 @@ fn time_functions() {
         ("EXTRACT(ISODOW FROM dt)", "INT: 4, null, 5"),
         ("EXTRACT(EPOCH FROM ts)", "BIGINT: 1709212455, null, -1"),
         ("EXTRACT(MILLISECONDS FROM ts)", "INT: 15123, null, 59000"),
+        ("EXTRACT(MILLISECOND FROM ts)", "INT: 123, null, 0"),
+        ("EXTRACT(MICROSECOND FROM ts)", "INT: 123456, null, 0"),
         ("EXTRACT(MICROSECONDS FROM tm)", "INT: 15500000, null, 0"),
         ("EXTRACT(CENTURY FROM dt)", "INT: 21, null, 20"),
         ("EXTRACT(DECADE FROM dt)", "INT: 202, null, 199"),
@@ -272,6 +283,7 @@ fn functions_of_the_system() {
         ("NULLIF(s, 'x')", "STRING: Hello, null, größe"),
         ("LENGTH(UUID())", "BIGINT: 36"),
         ("RAND() < 1", "BOOLEAN: true"),
+        ("RANDOM(7) = RAND(7)", "BOOLEAN: true"),
     ]);
     check_refused(&[
         ("IFNULL(i, 'none')", "row 2: cannot cast 'none' to int"),
@@ -289,4 +301,34 @@ fn the_page_for_users_names_every_function() {
     for name in super::super::functions::names() {
         assert!(page.contains(&format!("`{name}")), "docs/sql.md does not name {name}");
     }
+}
+
+#[test]
+fn every_function_has_a_case_above_under_each_of_its_names() {
+    let cases = include_str!("functions.rs");
+    let operators = include_str!("operators.rs");
+    let called = |name: &str| {
+        let without_arguments = name.starts_with("CURRENT_");
+        [cases, operators]
+            .iter()
+            .any(|text| text.contains(&format!("{name}(")) || without_arguments && text.contains(name))
+    };
+    let missing: Vec<&str> = super::super::functions::names().filter(|name| !called(name)).collect();
+    assert!(missing.is_empty(), "functions without a case: {missing:?}");
+}
+
+/// The functions that the Sql transform's contract (E.1) lists.
+const CONTRACT: &str = "ASCII BIT_LENGTH CHAR_LENGTH LENGTH OCTET_LENGTH CHAR CHR CONCAT CONCAT_WS HEXTORAW RAWTOHEX INSERT \
+    LOWER LCASE UPPER UCASE LEFT RIGHT LOCATE INSTR POSITION LPAD RPAD LTRIM RTRIM TRIM REGEXP_REPLACE REGEXP_LIKE \
+    REGEXP_SUBSTR REPEAT REPLACE SOUNDEX SPACE SUBSTRING SUBSTR TO_CHAR TRANSLATE ABS ACOS ASIN ATAN ATAN2 COS COSH COT \
+    SIN SINH TAN TANH MOD CEIL CEILING EXP FLOOR LN LOG LOG10 RADIANS SQRT PI POWER RAND RANDOM ROUND SIGN TRUNC \
+    TRUNCATE CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP NOW DATEADD TIMESTAMPADD DATEDIFF DATE_TRUNC DAYNAME \
+    DAY_OF_MONTH DAY_OF_WEEK DAY_OF_YEAR EXTRACT FORMATDATETIME HOUR MINUTE MONTH MONTHNAME PARSEDATETIME TO_DATE \
+    IS_DATE QUARTER SECOND WEEK YEAR FROM_UNIXTIME COALESCE IFNULL NULLIF UUID";
+
+#[test]
+fn every_function_of_the_contract_is_there() {
+    let missing: Vec<&str> =
+        CONTRACT.split_whitespace().filter(|name| super::super::functions::find(name).is_none()).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }

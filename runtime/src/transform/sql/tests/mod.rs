@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int8Array,
-    Int16Array, Int32Array, Int64Array, MapBuilder, RecordBatch, StringArray, StringBuilder, StructArray,
+    Int16Array, Int32Array, Int64Array, ListArray, MapBuilder, RecordBatch, StringArray, StringBuilder, StructArray,
     Time64NanosecondArray, TimestampMicrosecondArray,
 };
 use arrow::buffer::NullBuffer;
+use arrow::datatypes::Int32Type;
 
 use super::cast::{self, OnFailure};
 use super::value::Value;
@@ -51,6 +52,7 @@ fn table() -> Arc<TableSchema> {
         ("r", row_type()),
         ("n", DataType::Null),
         ("two words", DataType::Int),
+        ("arr", DataType::Array(Box::new(DataType::Int))),
     ];
     Arc::new(TableSchema::new(TablePath::bare("t"), columns.into_iter().map(column).collect()))
 }
@@ -100,8 +102,14 @@ fn rows() -> RecordBatch {
         Arc::new(structs),
         Arc::new(arrow::array::NullArray::new(3)),
         Arc::new(Int32Array::from(vec![1, 2, 3])),
+        Arc::new(lists()),
     ];
     RecordBatch::try_new(table().arrow().clone(), columns).expect("rows")
+}
+
+/// `[5, 6]`, null, `[]`
+fn lists() -> ListArray {
+    ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(5), Some(6)]), None, Some(vec![])])
 }
 
 fn now() -> Now {
