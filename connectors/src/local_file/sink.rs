@@ -40,6 +40,11 @@ impl Plugin for LocalFileSink {
 }
 
 impl SinkFactory for LocalFileSink {
+    /// Names become pieces of paths, which must not lead elsewhere.
+    fn fills_table_words(&self) -> bool {
+        true
+    }
+
     fn plan(
         &self,
         options: Options<'_>,

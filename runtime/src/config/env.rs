@@ -63,6 +63,7 @@ pub const ENV_OPTIONS: OptionTable = &[
     OptionSpec::new("custom_parameters", OptionKind::TextMap, "Free pairs that plugins may look at."),
     OptionSpec::new("tag_filter", OptionKind::TextMap, "Tags that a node must have to run the job."),
     OptionSpec::new("shade.identifier", OptionKind::Text, "How secrets in the config are encoded.").default("default"),
+    OptionSpec::new("shade.options", OptionKind::TextList, "Further options that are encoded.").example("[secret]"),
 ];
 
 /// Prefixes of options that are for other engines.

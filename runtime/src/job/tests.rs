@@ -477,6 +477,18 @@ fn sinks_have_the_last_word() {
 }
 
 #[test]
+fn a_sink_gets_the_words_of_its_table_filled_in() {
+    let config = "env {}
+        source { Numbers { test = words, plugin_output = n } }
+        sink { Collect { test = \"words-${table_name:none}-${database_name:x}\", multi_table_sink_replica = 2 } }";
+    let job = submit(config).expect("accepted");
+    assert_eq!(ended(&job), JobState::Finished);
+    assert_eq!(published("words-n-x").len(), 100);
+    let wrong = submit(&config.replace("replica = 2", "replica = none")).expect_err("no number").to_string();
+    assert!(wrong.contains("expected a whole number of at least 1"), "{wrong}");
+}
+
+#[test]
 fn one_sink_that_refuses_keeps_the_rows_of_all_pipelines_back() {
     let config = "env {}
         source { Numbers { test = veto, plugin_output = a } Numbers { test = veto, plugin_output = b } }

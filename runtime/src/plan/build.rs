@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::graph::{BlockId, Graph, blocks_of, wire};
-use super::{Plan, TableMap, pipelines};
-use crate::config::{COMMON_OPTIONS, JobConfig, Options, PARALLELISM_MAX, PluginConfig, Problem, Problems};
-use crate::plugin::{PlanContext, Plugin, PluginKind, Registry, Sink, Source, TransformPlan};
+use super::table_sinks::TableSinks;
+use super::{Plan, TableMap, pipelines, table_words};
+use crate::config::{COMMON_OPTIONS, JobConfig, Object, Options, PARALLELISM_MAX, PluginConfig, Problem, Problems};
+use crate::plugin::{PlanContext, Plugin, PluginKind, Registry, Sink, SinkFactory, Source, TransformPlan};
 use crate::row::{TableIndex, TableSchema};
 
 /// What planning needs besides the config.
@@ -258,20 +259,14 @@ impl<'a> Builder<'a> {
         let factory = self.registry.sink(&block.name)?;
         let (inputs, tables) = self.merge(block, upstream)?;
         let context = self.context(block, self.parallelism_of(upstream));
-        let options = Options::new(&block.options, factory.options());
+        self.check_replica(block);
         let many = factory.takes_many_tables();
         let groups: Vec<Vec<usize>> =
             if many { vec![(0..tables.len()).collect()] } else { (0..tables.len()).map(|table| vec![table]).collect() };
         let mut nodes = Vec::new();
         for group in groups {
             let own: Vec<_> = group.iter().map(|table| Arc::clone(&tables[*table])).collect();
-            let sink = match factory.plan(options, &own, &context, &mut self.problems) {
-                Ok(sink) => sink,
-                Err(problems) => {
-                    self.problems.append(problems);
-                    return None;
-                }
-            };
+            let sink = self.sink_of(factory.as_ref(), block, &own, &context)?;
             let suffix = if many { "MultiTableSink".to_owned() } else { own[0].path.to_string() };
             let narrow = |map: &TableMap| -> TableMap {
                 map.iter()
@@ -293,6 +288,51 @@ impl<'a> Builder<'a> {
             nodes.push(self.nodes.len() - 1);
         }
         Some(nodes)
+    }
+
+    /// Plans a sink; one for each table where the options hold words of the table.
+    fn sink_of(
+        &mut self,
+        factory: &dyn SinkFactory,
+        block: &PluginConfig,
+        tables: &[Arc<TableSchema>],
+        context: &PlanContext,
+    ) -> Option<Arc<dyn Sink>> {
+        let plan = |options: &Object, tables: &[Arc<TableSchema>], problems: &mut Problems| {
+            let planned = factory.plan(Options::new(options, factory.options()), tables, context, problems);
+            planned.map_err(|errors| problems.append(errors)).ok()
+        };
+        if factory.fills_table_words() || !table_words::holds_words(&block.options) {
+            return plan(&block.options, tables, &mut self.problems);
+        }
+        let mut sinks = Vec::with_capacity(tables.len());
+        for table in tables {
+            let (options, missing) = table_words::filled(&block.options, table);
+            for word in missing {
+                let message = format!("the table '{}' has nothing for ${{{word}}}, which stays as it is", table.path);
+                let help = format!("give it in the source's schema, or write ${{{word}:DEFAULT}}");
+                self.problems.push(context.warning(message).with_help(help));
+            }
+            sinks.push(plan(&options, std::slice::from_ref(table), &mut self.problems));
+        }
+        let mut sinks: Vec<_> = sinks.into_iter().collect::<Option<_>>()?;
+        Some(if sinks.len() == 1 { sinks.remove(0) } else { Arc::new(TableSinks(sinks)) })
+    }
+
+    /// `multi_table_sink_replica` asks for several writers of a table in one task. Rows of one task are written in
+    /// their order by one.
+    fn check_replica(&mut self, block: &PluginConfig) {
+        const OPTION: &str = "multi_table_sink_replica";
+        let Some(value) = block.options.get(OPTION).filter(|value| !value.is_null()) else { return };
+        let problem = match value.to_integer() {
+            Some(1) => return,
+            Some(2..) => {
+                Problem::warning(value.position.clone(), "counts as 1: a task writes each table with one writer")
+                    .with_help("a higher parallelism of the source gives more writers")
+            }
+            _ => Problem::error(value.position.clone(), "expected a whole number of at least 1"),
+        };
+        self.problems.push(problem.in_block(block.block()).of_option(OPTION));
     }
 
     fn parallelism_of(&self, upstream: &[usize]) -> usize {

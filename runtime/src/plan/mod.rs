@@ -8,6 +8,8 @@
 mod build;
 mod graph;
 mod pipelines;
+mod table_sinks;
+mod table_words;
 
 pub use build::{PlanOptions, plan, unset_variables};
 pub use graph::check_wiring;

@@ -281,6 +281,12 @@ pub trait SinkFactory: Plugin {
         true
     }
 
+    /// Whether the sink replaces words of the table (`${table_name}`, contract C.4) in its options itself. Of others
+    /// the planner plans one for each table, with the words replaced.
+    fn fills_table_words(&self) -> bool {
+        false
+    }
+
     /// Reads the options against the tables that will be written.
     ///
     /// # Errors
