@@ -144,6 +144,31 @@ fn a_json_config_is_read_as_json() {
 }
 
 #[test]
+fn options_of_other_engines_are_ignored_with_a_debug_line() {
+    let folder = Folder::new();
+    let env = "env { job.mode = \"BATCH\", flink.execution.planner = blink, spark { app.name = s } }";
+    let file = folder.write("job.conf", &VALID.replace("env { job.mode = \"BATCH\" }", env));
+    let mut command = egret([OsStr::new("check"), file.as_os_str()]);
+    let ended = command.env("RUST_LOG", "egret_runtime=debug").output().expect("the program runs");
+    let log = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(0), "{log}");
+    for option in ["flink.execution.planner", "spark.app.name"] {
+        assert!(log.lines().any(|line| line.contains("DEBUG") && line.contains(option)), "{log}");
+    }
+    let silent = run([OsStr::new("check"), file.as_os_str()]).expect_exit(0);
+    assert_eq!(silent.stderr, "");
+}
+
+#[test]
+fn a_config_in_sql_is_refused_by_name() {
+    let folder = Folder::new();
+    let file = folder.write("job.sql", "CREATE TABLE a WITH ('connector' = 'jdbc');");
+    let ended = run([OsStr::new("check"), file.as_os_str()]).expect_exit(1);
+    assert_holds(&ended.stderr, &["configs in SQL are not supported"]);
+    assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+}
+
+#[test]
 fn plugins_are_listed_by_kind() {
     let ended = run(["plugins"]).expect_exit(0);
     let mut lines: Vec<(&str, Vec<&str>)> = Vec::new();

@@ -156,3 +156,47 @@ fn a_node_decodes_secrets_and_shows_none() {
         assert!(!shown.contains("hunter2") && !shown.contains("seatunnel_password"), "{shown}");
     }
 }
+
+#[test]
+fn keys_flow_through_transforms_as_long_as_their_columns_are_there() {
+    let config = |fields: &str, rules: &str| {
+        format!(
+            r#"env {{ }}
+            source {{ FakeSource {{ plugin_output = "f", row.num = 2, schema {{ table = "db.t", fields {{ id = bigint, name = string, age = int }}
+              primaryKey {{ name = pk, columnNames = [id] }}
+              constraintKeys = [ {{ constraintName = u, constraintType = UNIQUE_KEY, constraintColumns = [ {{ columnName = name, sortType = ASC }} ] }} ] }} }} }}
+            transform {{
+              Copy {{ plugin_input = f, plugin_output = c, fields {{ again = age }} }}
+              Filter {{ plugin_input = c, plugin_output = g, include_fields = [{fields}] }}
+              FilterRowKind {{ plugin_input = g, plugin_output = h, exclude_kinds = [DELETE] }}
+            }}
+            sink {{ Assert {{ plugin_input = h, rules {{ catalog_table_rule {{ {rules} }} }} }} }}"#
+        )
+    };
+    let primary = "primary_key_rule { primary_key_name = pk, primary_key_columns = [id] }";
+    let unique = "constraint_key_rule = [ { constraint_key_name = u, constraint_key_type = UNIQUE_KEY
+        constraint_key_columns = [ { constraint_key_column_name = name, constraint_key_sort_type = ASC } ] } ]";
+    run_config(&config("id, name, again", &format!("{primary}\n{unique}"))).expect_exit(0);
+    run_config(&config("id, age", primary)).expect_exit(0);
+    let ended = run_config(&config("name, age", &format!("{primary}\n{unique}"))).expect_exit(1);
+    assert_holds(&ended.stderr, &["sink[0] Assert", "primary"]);
+}
+
+#[test]
+fn several_tables_of_files_are_read_and_written_apart() {
+    let folder = Folder::new();
+    for (name, text) in [("one", "1,a\n2,b\n"), ("two", "7\n8\n9\n")] {
+        std::fs::create_dir(folder.at(name)).expect("a folder");
+        folder.write(&format!("{name}/in.csv"), text);
+    }
+    let base = folder.path().display();
+    let config = format!(
+        r#"env {{ parallelism = 2 }}
+        source {{ LocalFile {{ plugin_output = "files", tables_configs = [
+          {{ path = "{base}/one", file_format_type = "csv", schema {{ table = "db.first", fields {{ id = int, name = string }} }} }}
+          {{ path = "{base}/two", file_format_type = "csv", schema {{ table = "db.second", fields {{ id = int }} }} }} ] }} }}
+        sink {{ LocalFile {{ plugin_input = "files", path = "{base}/out/${{table_full_name}}", file_format_type = "json" }} }}"#
+    );
+    run_config(&config).expect_exit(0);
+    assert_eq!((lines_in(&folder.at("out/db.first")), lines_in(&folder.at("out/db.second"))), (2, 3));
+}

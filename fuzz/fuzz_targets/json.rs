@@ -2,11 +2,12 @@
 //! parser.
 #![no_main]
 
-use egret_runtime::config::{ReadOptions, Syntax, Unresolved, read_tree, render_json};
+use egret_runtime::config::{ReadOptions, Secrets, Syntax, Unresolved, read_tree, render_json};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    let json = ReadOptions { syntax: Syntax::Json, unresolved: Unresolved::Keep, ..ReadOptions::default() };
+    let (unresolved, secrets) = (Unresolved::Keep, Secrets::Keep);
+    let json = ReadOptions { syntax: Syntax::Json, unresolved, secrets, ..ReadOptions::default() };
     let Ok((tree, _)) = read_tree(text, "fuzz", &json) else { return };
     let rendered = render_json(&tree, false);
     for syntax in [Syntax::Json, Syntax::Hocon] {

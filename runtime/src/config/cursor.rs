@@ -147,7 +147,7 @@ impl<'t> Cursor<'t> {
 pub(super) enum Quoting {
     /// As JSON demands: no control characters.
     Json,
-    /// A tab may stand for itself.
+    /// Control characters but the line break may stand for themselves: a delimiter that was pasted in.
     Relaxed,
 }
 
@@ -188,15 +188,19 @@ fn quoted_rest(cursor: &mut Cursor<'_>, quoting: Quoting, opening: Position) -> 
                 return Ok(text);
             }
             Some('\\') => text.push(escape(cursor)?),
-            None | Some('\n' | '\r') => {
+            None | Some('\n') => {
                 let error = SyntaxError::new(opening, "this quoted text does not end on its line: expected '\"'");
                 return Err(match quoting {
                     Quoting::Json => error,
                     Quoting::Relaxed => error.with_help("text of several lines goes between \"\"\" and \"\"\""),
                 });
             }
-            Some('\t') if quoting == Quoting::Relaxed => {
-                text.push('\t');
+            // Of a line that ends in two characters the text does not end either.
+            Some('\r') if cursor.looking_at("\r\n") => {
+                cursor.bump();
+            }
+            Some(control) if quoting == Quoting::Relaxed => {
+                text.push(control);
                 cursor.bump();
             }
             // DEL and the C1 controls are plain characters to JSON.
@@ -320,12 +324,14 @@ mod tests {
             r#""\ude00""#,
             "\"a",
             "\"a\nb\"",
-            "\"\u{1}\"",
+            "\"a\r\nb\"",
         ] {
             assert!(read(broken, Quoting::Relaxed).is_err(), "{broken:?}");
         }
-        assert!(read("\"\t\"", Quoting::Json).is_err());
-        assert_eq!(read("\"\t\"", Quoting::Relaxed).as_deref(), Ok("\t"));
+        for control in ["\t", "\u{1}", "\r"] {
+            assert!(read(&format!("\"{control}\""), Quoting::Json).is_err());
+            assert_eq!(read(&format!("\"{control}\""), Quoting::Relaxed).as_deref(), Ok(control));
+        }
     }
 
     #[test]

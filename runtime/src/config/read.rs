@@ -150,21 +150,42 @@ struct Read {
     used: std::collections::BTreeSet<Box<str>>,
 }
 
+impl Read {
+    fn unreadable(problems: Problems) -> Self {
+        Self {
+            tree: Object::default(),
+            problems,
+            unset: Problems::default(),
+            damaged: Vec::new(),
+            broken: true,
+            structure_lost: true,
+            used: std::collections::BTreeSet::new(),
+        }
+    }
+}
+
+fn has_extension(name: &str, extension: &str) -> bool {
+    Path::new(name).extension().is_some_and(|end| end.eq_ignore_ascii_case(extension))
+}
+
 fn read(text: &str, name: &str, options: &ReadOptions) -> Read {
     let file: Arc<str> = name.into();
     let limits = options.limits;
     if text.len() > limits.text_bytes_max {
         let message = format!("the text has {} bytes, and at most {} are read", text.len(), limits.text_bytes_max);
         let position = Position { file, line: 1, column: 1 };
-        let problems = Problem::error(position, message).into();
-        let (tree, used) = (Object::default(), std::collections::BTreeSet::new());
-        let unset = Problems::default();
-        return Read { tree, problems, unset, damaged: Vec::new(), broken: true, structure_lost: true, used };
+        return Read::unreadable(Problem::error(position, message).into());
+    }
+    if options.syntax == Syntax::ByFileName && has_extension(name, "sql") {
+        let message = "configs in SQL are not supported by this release";
+        let help = "write it in the config language: source { ... } transform { ... } sink { ... }";
+        let problems = Problem::error(Position { file, line: 1, column: 1 }, message).with_help(help).into();
+        return Read::unreadable(problems);
     }
     let is_json = match options.syntax {
         Syntax::Hocon => false,
         Syntax::Json => true,
-        Syntax::ByFileName => Path::new(name).extension().is_some_and(|end| end.eq_ignore_ascii_case("json")),
+        Syntax::ByFileName => has_extension(name, "json"),
     };
     let mut read = if is_json {
         let json::Parsed { tree, problems, damaged, structure_lost } = json::parse(text, &file, limits);

@@ -542,8 +542,8 @@ fn read_limits_hold_for_each_task_and_are_used_to_the_full() {
             assert!(took >= Duration::from_secs(1), "{name}: {took:?}");
             took
         };
-        let near = (0..10).any(|number| attempt(number) <= Duration::from_millis(1050));
-        assert!(near, "{name}: never within 5 % of the limit");
+        let near = (0..10).any(|number| attempt(number) <= Duration::from_millis(1200));
+        assert!(near, "{name}: never near the limit");
     }
 }
 
