@@ -285,6 +285,37 @@ fn tables_are_judged_by_their_keys_and_columns() {
     );
 }
 
+/// Text in which quotes end and begin parts of one value becomes JSON without quotes, which paths read all the same.
+#[test]
+fn json_that_lost_its_quotes_is_looked_into() {
+    let mut registry = Registry::default();
+    crate::register(&mut registry);
+    egret_runtime::transform::register(&mut registry);
+    let job = |expected: &str| {
+        let text = r#"
+            source { FakeSource {
+                row.num = 7
+                string.template = ["{"data":{"name": "two words","count": "42","day":"'2023-10-29'","at":\"16:12:43.459\"}}"]
+                schema { fields { data = string } }
+            } }
+            transform { JsonPath { columns = [
+                { src_field = data, path = "$.data.name", dest_field = name }
+                { src_field = data, path = "$.data.count", dest_field = count, dest_type = int }
+                { src_field = data, path = "$.data.day", dest_field = day, dest_type = date }
+                { src_field = data, path = "$.data.at", dest_field = at, dest_type = time }
+            ] } }
+            sink { Assert { rules { field_rules = [
+                { field_name = name, field_value = [ { rule_type = NOT_NULL, equals_to = "EXPECTED" } ] }
+                { field_name = count, field_type = int, field_value = [ { equals_to = 42 } ] }
+                { field_name = day, field_type = date, field_value = [ { equals_to = "2023-10-29" } ] }
+                { field_name = at, field_type = time, field_value = [ { equals_to = "16:12:43.459" } ] }
+            ] } } }"#;
+        run_job(&registry, &text.replace("EXPECTED", expected))
+    };
+    assert_eq!(job("two words"), Ok(7));
+    assert!(job("another").expect_err("another").contains("field 'name' equals_to another"));
+}
+
 #[test]
 fn the_page_shows_the_options_that_are_read() {
     let tables = [

@@ -206,6 +206,42 @@ fn bounds_templates_and_sizes_are_kept() {
 }
 
 #[test]
+fn templates_go_before_ranges_whatever_the_mode_and_a_mode_demands_its_template() {
+    for data_type in ["string", "tinyint", "smallint", "int", "bigint", "float", "double"] {
+        let schema = format!("schema {{ fields {{ c = {data_type} }} }}");
+        for mode in ["", "RANGE", "template"] {
+            let mode = if mode.is_empty() { String::new() } else { format!("{data_type}.fake.mode = {mode}, ") };
+            let text = format!("row.num = 50, {mode}{data_type}.template = [11, 12], {schema}");
+            let drawn: HashSet<String> = rows(&text, 1).into_iter().collect();
+            let point = if ["float", "double"].contains(&data_type) { ".0" } else { "" };
+            assert_eq!(drawn, HashSet::from([format!("11{point}"), format!("12{point}")]), "{text}");
+        }
+        let told = problems(&format!("{data_type}.fake.mode = TEMPLATE, {schema}"));
+        assert!(told[0].contains(&format!("TEMPLATE demands '{data_type}.template'")), "{told:?}");
+    }
+}
+
+#[test]
+fn every_range_is_kept_from_its_lower_to_below_its_upper_bound() {
+    for (data_type, min, max) in [
+        ("tinyint", -5.0, 5.0),
+        ("smallint", 300.0, 310.0),
+        ("int", -70_000.0, -69_990.0),
+        ("bigint", 5e9, 5e9 + 3.0),
+        ("float", 0.5, 1.5),
+        ("double", -2.5, -1.5),
+    ] {
+        let text = format!(
+            "row.num = 200, {data_type}.min = {min}, {data_type}.max = {max}, schema {{ fields {{ c = {data_type} }} }}"
+        );
+        for number in rows(&text, 1) {
+            let number: f64 = number.parse().expect("a number");
+            assert!((min..max).contains(&number), "{text}: {number}");
+        }
+    }
+}
+
+#[test]
 fn dates_are_of_this_year_and_exist() {
     let told = rows("row.num = 500, schema { fields { d = date } }", 1);
     let year = chrono::Local::now().format("%Y-").to_string();

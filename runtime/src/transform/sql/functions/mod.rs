@@ -3,6 +3,7 @@
 //! A function is bound once: it takes its arguments' types, converts them, compiles constant patterns, and gives an
 //! expression whose kernel works on columns. The tables of the modules here are also what `docs/sql.md` is held to.
 
+mod crypto;
 mod number;
 mod part;
 mod pattern;
@@ -59,6 +60,7 @@ fn tables() -> impl Iterator<Item = &'static Function> {
         time::FUNCTIONS,
         pattern::FUNCTIONS,
         system::FUNCTIONS,
+        crypto::FUNCTIONS,
     ]
     .into_iter()
     .flatten()

@@ -284,11 +284,18 @@ fn functions_of_the_system() {
         ("LENGTH(UUID())", "BIGINT: 36"),
         ("RAND() < 1", "BOOLEAN: true"),
         ("RANDOM(7) = RAND(7)", "BOOLEAN: true"),
+        // As OpenSSL has it: des-cbc, key 3132333435363738, iv 3132333435363738.
+        ("DES_ENCRYPT('1234567890', 'Joy Ding')", "STRING: +jXI7ngL1UzB8yoBYEVgoQ=="),
+        ("DES_DECRYPT('1234567890', DES_ENCRYPT('12345678', s))", "STRING: Hello, null, größe"),
+        ("DES_DECRYPT('12345678', DES_ENCRYPT('12345678', ''))", "STRING: "),
     ]);
     check_refused(&[
         ("IFNULL(i, 'none')", "row 2: cannot cast 'none' to int"),
         ("COALESCE(i, m)", "cannot cast map<string, string> to int"),
         ("NULLIF(i, 'x')", "int and string cannot be compared"),
+        ("DES_ENCRYPT('1234567', s)", "the password must have at least 8 characters"),
+        ("DES_DECRYPT('12345678', 'x')", "was not made by DES_ENCRYPT with this password"),
+        ("DES_DECRYPT('87654321', DES_ENCRYPT('12345678', 'abc'))", "was not made by DES_ENCRYPT"),
     ]);
     let (_, batch) = run("SELECT UUID() AS u FROM t", rows()).expect("query");
     let texts = texts(&DataType::String, batch.rows.column(0));
