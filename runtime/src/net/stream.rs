@@ -46,6 +46,11 @@ impl Stream {
         Pin::new(&mut self.inner).poll_read(cx, bytes)
     }
 
+    /// As [`poll_read`](Self::poll_read), for a buffer that is initialised.
+    pub fn poll_read_into(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_read(cx, buffer)
+    }
+
     /// Writes as much as the socket takes. Never raises SIGPIPE.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.try_write(bytes) {
