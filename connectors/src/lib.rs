@@ -4,7 +4,10 @@ pub mod assert;
 pub mod blackhole;
 pub mod console;
 pub mod fake;
+mod format;
+pub mod http;
 pub mod local_file;
+pub mod socket;
 #[cfg(test)]
 mod testing;
 
@@ -13,9 +16,13 @@ use egret_runtime::plugin::Registry;
 /// Adds every source and sink of this crate.
 pub fn register(registry: &mut Registry) {
     registry.add_source(fake::FakeSource);
+    registry.add_source(http::HttpSource);
     registry.add_source(local_file::LocalFileSource);
+    registry.add_source(socket::SocketSource);
     registry.add_sink(assert::Assert);
     registry.add_sink(blackhole::Blackhole);
     registry.add_sink(console::Console);
+    registry.add_sink(http::HttpSink);
     registry.add_sink(local_file::LocalFileSink);
+    registry.add_sink(socket::SocketSink);
 }

@@ -5,6 +5,7 @@
 //! doubles first cannot do.
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -512,6 +513,74 @@ fn scalar(
         }
     }
     Err(None)
+}
+
+/// Where the objects of a whole JSON text stand: the object that it is, or the items of the array that it is. Items that
+/// are null are left out.
+///
+/// # Errors
+/// When the text is neither, or breaks off.
+pub(crate) fn objects_in(text: &[u8]) -> Result<Vec<Range<usize>>, Malformed> {
+    let mut objects = Vec::new();
+    let mut at = skip_blank(text, 0);
+    match text.get(at) {
+        Some(b'{') => {
+            let behind = behind_nested(text, at)?;
+            objects.push(at..behind);
+            at = behind;
+        }
+        Some(b'[') => {
+            at = skip_blank(text, at + 1);
+            while text.get(at) != Some(&b']') {
+                let (_, behind) = value_at(text, at)?;
+                match &text[at..behind] {
+                    b"null" => {}
+                    [b'{', ..] => objects.push(at..behind),
+                    _ => return Err(Malformed { at, what: "a JSON object is expected as an item of the array" }),
+                }
+                at = skip_blank(text, behind);
+                match text.get(at) {
+                    Some(b',') => at = skip_blank(text, at + 1),
+                    Some(b']') => {}
+                    _ => return Err(Malformed { at, what: "',' or ']' is expected behind an item" }),
+                }
+            }
+            at += 1;
+        }
+        Some(b'n') if text[at..].starts_with(b"null") => at += 4,
+        _ => return Err(Malformed { at, what: "a JSON object or an array of objects is expected" }),
+    }
+    let rest = skip_blank(text, at);
+    if rest < text.len() { Err(Malformed { at: rest, what: "text follows the JSON value" }) } else { Ok(objects) }
+}
+
+/// Rows of objects that [`objects_in`] found in a text, columns found by name.
+///
+/// # Errors
+/// With the place and a message when one is not an object of the columns.
+pub(crate) fn decode_objects(
+    text: &[u8],
+    objects: &[Range<usize>],
+    columns: &[Column],
+    schema: &SchemaRef,
+    rules: &ValueRules,
+) -> Result<RecordBatch, (usize, String)> {
+    let mut tokens = Tokens::default();
+    tokens.clear(columns.len());
+    for object in objects {
+        cut_line(text, object.start, object.end, columns, &mut tokens)
+            .map_err(|malformed| (malformed.at, malformed.what.to_owned()))?;
+    }
+    let mut arrays = Vec::with_capacity(columns.len());
+    for (index, column) in columns.iter().enumerate() {
+        let members = Members { text, tokens: &tokens, column: index };
+        arrays.push(decode_column(&column.data_type, &members, rules).map_err(|bad| {
+            let at = objects.get(bad.row).map_or(0, |object| object.start);
+            (at, bad_value_message(column, &bad))
+        })?);
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(objects.len()));
+    RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options).map_err(|error| (0, error.to_string()))
 }
 
 #[cfg(test)]
