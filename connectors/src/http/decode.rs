@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
-use egret_runtime::json_path::{Json, JsonPath};
+use egret_runtime::json_path::{Json, JsonPath, PathSyntaxError};
 use egret_runtime::row::{BATCH_BYTES, BATCH_ROWS, TableSchema};
 use memchr::memchr;
 
@@ -29,9 +29,31 @@ pub(super) enum Format {
     /// An object or a list of objects.
     Json,
     /// Objects that a path finds (`content_field`).
-    Content(JsonPath),
+    Content(ContentPath),
     /// Values that paths find, each for a field; the first of each make the first row (`json_field`).
     Fields(Vec<(String, JsonPath)>),
+}
+
+/// The path of `content_field`. A `.*` or `[*]` at its end is taken off and done here: what a path may find is bounded, the
+/// items of a list that it finds are not.
+#[derive(Debug)]
+pub(super) struct ContentPath {
+    path: JsonPath,
+    children: bool,
+}
+
+impl ContentPath {
+    pub fn parse(text: &str) -> Result<Self, PathSyntaxError> {
+        let whole = JsonPath::parse(text)?;
+        let trimmed = text.trim_end();
+        let parent = trimmed.strip_suffix(".*").or_else(|| trimmed.strip_suffix("[*]"));
+        // `$..*` looks at every depth.
+        let parent = parent.filter(|parent| !parent.is_empty() && !parent.ends_with('.'));
+        Ok(match parent.map(JsonPath::parse) {
+            Some(Ok(path)) => Self { path, children: true },
+            _ => Self { path: whole, children: false },
+        })
+    }
 }
 
 /// The records of an answer, cut but not decoded.
@@ -211,21 +233,31 @@ fn cursor(text: &str, path: &JsonPath) -> Result<Option<String>, String> {
 }
 
 /// `content_field`: what the path finds; lists that it finds stand for their items.
-fn content(text: &str, path: &JsonPath, records: &mut Records) -> Result<(), String> {
+fn content(text: &str, wanted: &ContentPath, records: &mut Records) -> Result<(), String> {
     let document = json(text)?;
-    for found in list(path, &document)? {
-        let items = match found.as_ref() {
-            Json::List(items) => items.as_slice(),
-            other => std::slice::from_ref(other),
-        };
-        for item in items {
-            match item {
-                Json::Null => {}
-                Json::Object(_) => records.push(|out| item.write(out)),
-                other => {
-                    let kind = other.kind_name();
-                    return Err(format!("content_field {} finds {kind} where objects are expected", path.text()));
-                }
+    for found in list(&wanted.path, &document)? {
+        match found.as_ref() {
+            found if !wanted.children => push_objects(found, wanted, records)?,
+            Json::List(items) => items.iter().try_for_each(|item| push_objects(item, wanted, records))?,
+            Json::Object(members) => members.iter().try_for_each(|(_, value)| push_objects(value, wanted, records))?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn push_objects(found: &Json<'_>, wanted: &ContentPath, records: &mut Records) -> Result<(), String> {
+    let items = match found {
+        Json::List(items) => items.as_slice(),
+        other => std::slice::from_ref(other),
+    };
+    for item in items {
+        match item {
+            Json::Null => {}
+            Json::Object(_) => records.push(|out| item.write(out)),
+            other => {
+                let (path, kind) = (wanted.path.text(), other.kind_name());
+                return Err(format!("content_field {path} finds {kind} where objects are expected"));
             }
         }
     }
@@ -265,6 +297,7 @@ fn zip(text: &str, fields: &[(String, JsonPath)], records: &mut Records) -> Resu
 
 #[cfg(test)]
 mod tests {
+    use egret_runtime::json_path::FOUND_MAX;
     use egret_runtime::row::show::write_row;
     use egret_runtime::row::{Column, DataType, TablePath};
     use proptest::prelude::*;
@@ -276,6 +309,10 @@ mod tests {
 
     fn path(text: &str) -> JsonPath {
         JsonPath::parse(text).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn content_path(text: &str) -> ContentPath {
+        ContentPath::parse(text).unwrap_or_else(|error| panic!("{error}"))
     }
 
     fn schema(columns: &[(&str, DataType)]) -> TableSchema {
@@ -336,14 +373,19 @@ mod tests {
     #[test]
     fn content_field_finds_objects_and_lists_of_them() {
         for found in ["$.store.book.*", "$.store.book[*]", "$.store.book", "$..book"] {
-            let content = decoding(Format::Content(path(found)));
+            let content = decoding(Format::Content(content_path(found)));
             assert_eq!(rows(&content, STORE, &books()).expect("rows"), ["a, 8.950", "b, 12.990"], "{found}");
         }
-        let one = decoding(Format::Content(path("$.store.bicycle")));
+        let members = decoding(Format::Content(content_path("$.store.*")));
+        assert_eq!(rows(&members, STORE, &books()).expect("rows"), ["a, 8.950", "b, 12.990", "c, "]);
+        let many = format!("{{\"l\":[{}]}}", vec!["{}"; FOUND_MAX + 1].join(","));
+        let all = decoding(Format::Content(content_path("$.l[*]")));
+        assert_eq!(all.records(many.into(), "").expect("records").count, FOUND_MAX + 1);
+        let one = decoding(Format::Content(content_path("$.store.bicycle")));
         assert_eq!(rows(&one, STORE, &books()).expect("rows"), ["c, "]);
-        let none = decoding(Format::Content(path("$.nowhere[*]")));
+        let none = decoding(Format::Content(content_path("$.nowhere[*]")));
         assert_eq!(rows(&none, STORE, &books()).expect("rows"), Vec::<String>::new());
-        let wrong = decoding(Format::Content(path("$.codes")));
+        let wrong = decoding(Format::Content(content_path("$.codes")));
         assert!(rows(&wrong, STORE, &books()).expect_err("numbers").contains("$.codes"));
     }
 
@@ -372,7 +414,8 @@ mod tests {
         assert_eq!(count(&decoding(Format::Text), "[1,2]"), 2);
         assert_eq!(count(&decoding(Format::Text), "plain text"), 1);
         assert_eq!(count(&decoding(Format::Json), ""), 0);
-        let with_cursor = Decoding { cursor: Some(path("$.next")), ..decoding(Format::Content(path("$.store.book"))) };
+        let with_cursor =
+            Decoding { cursor: Some(path("$.next")), ..decoding(Format::Content(content_path("$.store.book"))) };
         let records = with_cursor.records(STORE.into(), "").expect("records");
         assert_eq!(records.cursor.as_deref(), Some("abc"));
         let records = with_cursor.records(r#"{"next":null}"#.into(), "").expect("records");
@@ -404,7 +447,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_answer_brings_the_decoder_down(body in "[{}\\[\\]\":,tp\\\\n0-9 \n.]{0,60}", lines in any::<bool>()) {
-            for format in [Format::Json, Format::Text, Format::Content(path("$..*")), Format::Fields(vec![("t".into(), path("$.t"))])] {
+            for format in [Format::Json, Format::Text, Format::Content(content_path("$..*")), Format::Fields(vec![("t".into(), path("$.t"))])] {
                 let decoding = Decoding { multi_lines: lines, ..decoding(format) };
                 let _ = rows(&decoding, &body, &books());
             }

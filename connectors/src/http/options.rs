@@ -134,6 +134,7 @@ pub(super) const SOURCE_OPTIONS: OptionTable = &[
         MS,
         "Streaming: milliseconds from the end of one pass over all pages to the start of the next.",
     )
+    .aliases(&["poll_interval_ms"])
     .default("10"),
     RETRY,
     RETRY_MULTIPLIER,

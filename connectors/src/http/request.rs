@@ -14,8 +14,8 @@ use super::url::{Url, push_pairs};
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// The request of a config, before a page is put into it.
-#[derive(Clone, Debug)]
+/// The request of a config, before a page is put into it. Has no debug output: it may hold secrets.
+#[derive(Clone)]
 pub(super) struct Template {
     pub method: Method,
     pub url: Url,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use egret_runtime::config::{OptionTable, Options, Problem, Problems, SchemaContext, parse_schema, schema_of};
-use egret_runtime::json_path::JsonPath;
+use egret_runtime::json_path::{JsonPath, PathSyntaxError};
 use egret_runtime::plugin::{
     FixedSplits, JobMode, PlanContext, Plugin, Source, SourceFactory, SourceReader, Split, SplitEnumerator,
     TaskContext, TaskError,
@@ -14,7 +14,7 @@ use egret_runtime::row::{Column, DataType, TablePath, TableSchema};
 use http::Method;
 
 use super::client::ClientSettings;
-use super::decode::{Decoding, Format};
+use super::decode::{ContentPath, Decoding, Format};
 use super::options::{Checker, PAGE_OPTIONS, SOURCE_OPTIONS};
 use super::paging::{Page, Paging};
 use super::reader::HttpReader;
@@ -168,31 +168,25 @@ fn decoding(checker: &mut Checker<'_>, cursor: Option<&str>, warnings: &mut Prob
     }
     let format = match (content, fields) {
         _ if format == "text" => Format::Text,
-        (Some(text), _) => Format::Content(path(checker, "content_field", &text)?),
+        (Some(text), _) => Format::Content(parsed(checker, "content_field", ContentPath::parse(&text))?),
         (None, Some(fields)) => {
             let mut paths = Vec::new();
             for (name, text) in fields {
-                paths.push((name, path(checker, "json_field", &text)?));
+                paths.push((name, parsed(checker, "json_field", JsonPath::parse(&text))?));
             }
             Format::Fields(paths)
         }
         (None, None) => Format::Json,
     };
     let cursor = match cursor {
-        Some(text) => Some(path(checker, "pageing", text)?),
+        Some(text) => Some(parsed(checker, "pageing", JsonPath::parse(text))?),
         None => None,
     };
     Some(Decoding { format, multi_lines: options.boolean("enable_multi_lines").unwrap_or_default(), cursor })
 }
 
-fn path(checker: &mut Checker<'_>, option: &str, text: &str) -> Option<JsonPath> {
-    match JsonPath::parse(text) {
-        Ok(path) => Some(path),
-        Err(error) => {
-            checker.error(option, error.to_string());
-            None
-        }
-    }
+fn parsed<T>(checker: &mut Checker<'_>, option: &str, path: Result<T, PathSyntaxError>) -> Option<T> {
+    path.map_err(|error| checker.error(option, error.to_string())).ok()
 }
 
 /// `pageing`, and the path of the cursor.
@@ -232,7 +226,6 @@ fn paging(checker: &mut Checker<'_>, warnings: &mut Problems) -> Option<(Paging,
 }
 
 /// What a reader does.
-#[derive(Debug)]
 pub(super) struct Work {
     pub template: Template,
     pub paging: Option<Paging>,

@@ -26,7 +26,7 @@ pub(crate) enum UrlError {
 }
 
 /// An address, ready to be asked. Its text leaves out what may be secret: the query and the user.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Url {
     pub tls: bool,
     /// Without the brackets of an IPv6 address.
@@ -142,6 +142,13 @@ impl Url {
 
     fn scheme(&self) -> &'static str {
         if self.tls { "https" } else { "http" }
+    }
+}
+
+/// As the text: debug output holds no secrets either.
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

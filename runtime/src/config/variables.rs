@@ -107,12 +107,14 @@ pub(super) fn expand(
     let bytes_left = limits.expanded_bytes_max;
     let mut expander = Expander { variables, unresolved, bytes_left, problems, unset: Problems::default() };
     for (key, value) in tree.values_mut() {
-        let mut place = Place { block: key.to_owned(), in_sink: key == "sink", options: Vec::new() };
+        let mut place =
+            Place { block: key.to_owned(), in_sink: key == "sink", options: Vec::new(), page_names: Vec::new() };
         match &mut value.kind {
             ValueKind::List(blocks) if hocon::PLUGIN_ROOTS.contains(&key) => {
                 for (index, block) in blocks.iter_mut().enumerate() {
                     let name = block.as_object().and_then(|object| object.get(PLUGIN_NAME)).and_then(Value::to_text);
                     place.block = format!("{key}[{index}] {}", name.unwrap_or_default()).trim_end().to_owned();
+                    place.page_names = page_names(block);
                     expander.value(block, &mut place);
                 }
             }
@@ -127,6 +129,16 @@ struct Place {
     block: String,
     in_sink: bool,
     options: Vec<Box<str>>,
+    /// Names that the block itself fills in, page after page.
+    page_names: Vec<Box<str>>,
+}
+
+/// What `pageing` of a block calls the number of a page, or its cursor: `${page}` is then no variable of the config.
+fn page_names(block: &Value) -> Vec<Box<str>> {
+    let paging = |name| block.as_object()?.get(name)?.as_object();
+    let Some(paging) = paging("pageing").or_else(|| paging("paging")) else { return Vec::new() };
+    let text = |name| paging.get(name).and_then(Value::to_text);
+    [Some(text("page_field").unwrap_or("page")), text("cursor_field")].into_iter().flatten().map(Into::into).collect()
 }
 
 struct Expander<'e> {
@@ -236,7 +248,11 @@ fn is_filled_at_run_time(name: &str, place: &Place) -> bool {
     let numbered = name.strip_prefix(['k', 'v']).is_some_and(|digits| digits.parse::<u16>().is_ok());
     let row_field = place.in_sink && place.options.last().is_some_and(|option| ROW_OPTIONS.contains(&option.as_ref()));
     let program = place.options.iter().any(|option| PROGRAM_OPTIONS.contains(&option.as_ref()));
-    numbered || row_field || program || FILE_WORDS.contains(&name)
+    // A value of a page's name gives way to the page, whatever it holds; a body may have such values within.
+    let option = place.options.last().map_or("", AsRef::as_ref);
+    let in_body = !place.page_names.is_empty() && place.options.first().is_some_and(|option| option.as_ref() == "body");
+    let page = in_body || place.page_names.iter().any(|page| [name, option].contains(&page.as_ref()));
+    numbered || row_field || program || page || FILE_WORDS.contains(&name)
 }
 
 #[cfg(test)]
@@ -255,6 +271,23 @@ mod tests {
             read_tree(text, "t", &options(given, Unresolved::Error)).unwrap_or_else(|problems| panic!("{problems}"));
         assert!(warnings.is_empty(), "{warnings}");
         render_json(&tree, false)
+    }
+
+    #[test]
+    fn names_of_pages_are_left_to_the_block_that_fills_them_in() {
+        let text = r#"source { Http { body = "{\"p\":\"${p}\"}", params { c = "${c}" }, pageing { page_field = p, cursor_field = c } }
+            Http { params { page = "${page}" }, pageing { batch_size = 5 } }
+            Http { params { n = "${x}" }, body = "{\"n\":\"${y}\"}", pageing { page_field = n } } }"#;
+        let (tree, _) =
+            read_tree(text, "t", &options(&[], Unresolved::Error)).unwrap_or_else(|errors| panic!("{errors}"));
+        let json = render_json(&tree, false);
+        assert!(["${p}", "${c}", "${page}", "${x}", "${y}"].iter().all(|name| json.contains(name)), "{json}");
+        for elsewhere in [
+            r#"source { Http { params { page = "${page}" } } }"#,
+            r#"source { Http { headers { token = "${TOKEN}" }, pageing { page_field = n } } }"#,
+        ] {
+            assert!(read_tree(elsewhere, "t", &options(&[], Unresolved::Error)).is_err(), "{elsewhere}");
+        }
     }
 
     #[test]

@@ -30,8 +30,8 @@ const REDIRECTS_MAX: usize = 50;
 /// Bytes of an answer that an error shows.
 const SHOWN_BYTES_MAX: usize = 300;
 
-/// A request, ready to be sent.
-#[derive(Clone, Debug)]
+/// A request, ready to be sent. Has no debug output: it may hold secrets.
+#[derive(Clone)]
 pub(crate) struct Request {
     pub method: Method,
     pub url: Url,
@@ -215,7 +215,7 @@ fn redirect_of(method: &Method, answer: &Answer) -> Option<String> {
 
 /// The request that a redirect asks for. What may be secret does not go to another server.
 fn redirected(request: &Request, location: &str) -> Result<Request, RequestError> {
-    let cause = |cause| RequestError::Location { location: location.to_owned(), cause };
+    let cause = |cause| RequestError::Location { location: without_secrets(location), cause };
     let url = request.url.join(location).map_err(cause)?;
     let mut headers = request.headers.clone();
     headers.remove(http::header::CONTENT_TYPE);
@@ -229,6 +229,15 @@ fn redirected(request: &Request, location: &str) -> Result<Request, RequestError
         }
     }
     Ok(Request { method: Method::GET, url, headers, body: Bytes::new() })
+}
+
+/// A text that was to be an address, without its user and query.
+fn without_secrets(location: &str) -> String {
+    let place = location.split(['?', '#']).next().unwrap_or_default();
+    match (place.split_once("://"), place.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
+        _ => place.to_owned(),
+    }
 }
 
 /// Headers of a config; the error says which cannot be sent, not what it holds.
@@ -281,7 +290,8 @@ mod tests {
         let other = redirected(&request, "http://b/y").expect("redirected");
         assert!(!other.headers.contains_key("authorization") && !other.headers.contains_key("token"));
         assert!(other.headers.contains_key("accept"));
-        assert!(redirected(&request, "ftp://b/").is_err());
+        let error = redirected(&request, "ftp://u:s3cret@b/x?t=s3cret").err().expect("no such scheme").to_string();
+        assert!(error.contains("ftp://b/x") && !error.contains("s3cret"), "{error}");
     }
 
     #[test]
