@@ -166,12 +166,12 @@ const STOP_BOUND: Duration = Duration::from_secs(30);
 fn a_job_whose_request_hangs_can_be_stopped() {
     let web = Arc::new(Web::start(|_| None));
     let url = format!("http://{}/", web.address);
-    let source = format!("source {{ Http {{ url = \"{url}\" }} }}\nsink {{ Console {{ }} }}");
+    let source = format!("env {{ }}\nsource {{ Http {{ url = \"{url}\" }} }}\nsink {{ Console {{ }} }}");
     let seen = Arc::clone(&web);
     assert!(interrupted(&source, move || !seen.asked().is_empty()) < STOP_BOUND);
     let before = web.asked().len();
     let sink = format!(
-        "source {{ FakeSource {{ row.num = 5, schema {{ fields {{ id = int }} }} }} }}\nsink {{ Http {{ url = \"{url}\" }} }}"
+        "env {{ }}\nsource {{ FakeSource {{ row.num = 5, schema {{ fields {{ id = int }} }} }} }}\nsink {{ Http {{ url = \"{url}\" }} }}"
     );
     assert!(interrupted(&sink, move || web.asked().len() > before) < STOP_BOUND);
 }

@@ -179,13 +179,9 @@ pub(super) const PAGE_OPTIONS: OptionTable = &[
 
 /// Options of the sink.
 pub(super) const SINK_OPTIONS: OptionTable = &[
-    OptionSpec::new(
-        "url",
-        OptionKind::Text,
-        "Where rows are posted to, http or https; may hold ${table_name} and the like.",
-    )
-    .required()
-    .example("\"http://host:8080/hook\""),
+    OptionSpec::new("url", OptionKind::Text, "Where rows are posted to, http or https.")
+        .required()
+        .example("\"http://host:8080/hook\""),
     HEADERS,
     OptionSpec::new("params", OptionKind::TextMap, "Parameters in the query of the URL."),
     OptionSpec::new("array_mode", OptionKind::Boolean, "Whether rows are posted as JSON lists, many in a request.")

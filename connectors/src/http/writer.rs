@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use egret_runtime::plugin::{Prepared, SinkWriter, TaskError};
-use egret_runtime::row::Batch;
+use egret_runtime::row::{Batch, TableSchema};
 use egret_runtime::shard::sleep_until;
 use egret_runtime::task::TaskProbe;
 use http::StatusCode;
@@ -50,15 +50,15 @@ struct Refusals {
 
 impl HttpWriter {
     pub fn new(plan: Arc<Plan>, probe: Rc<TaskProbe>) -> Self {
-        let table = |target: &super::sink::Target| Table {
+        let table = |schema: &Arc<TableSchema>| Table {
             // Rows come one by one here: nothing stands between them.
-            encoder: JsonEncoder::new(Arc::clone(&target.table.columns), Box::default(), Patterns::default()),
+            encoder: JsonEncoder::new(Arc::clone(&schema.columns), Box::default(), Patterns::default()),
             body: Vec::new(),
             rows: 0,
         };
         Self {
             client: Client::new(Arc::clone(&plan.settings)),
-            tables: plan.targets.iter().map(table).collect(),
+            tables: plan.tables.iter().map(table).collect(),
             not_before: Instant::now(),
             refusals: Refusals::default(),
             plan,
@@ -66,12 +66,12 @@ impl HttpWriter {
         }
     }
 
-    async fn post(&mut self, table: usize, body: Vec<u8>) -> Result<(), TaskError> {
+    async fn post(&mut self, body: Vec<u8>) -> Result<(), TaskError> {
         if !self.plan.interval.is_zero() {
             sleep_until(self.not_before).await;
             self.not_before = Instant::now() + self.plan.interval;
         }
-        let request = Request { body: body.into(), ..self.plan.targets[table].request.clone() };
+        let request = Request { body: body.into(), ..self.plan.request.clone() };
         let answer = self.client.send(&request).await?;
         if answer.status != StatusCode::OK {
             self.probe.warn(1);
@@ -93,7 +93,7 @@ impl HttpWriter {
         let mut body = take(&mut self.tables[table].body);
         self.tables[table].rows = 0;
         body.push(b']');
-        self.post(table, body).await
+        self.post(body).await
     }
 }
 
@@ -120,7 +120,7 @@ impl SinkWriter for HttpWriter {
                 let mut body = Vec::new();
                 let lost = table.encoder.write(&one, &mut body)?;
                 self.probe.warn(lost);
-                self.post(index, body).await?;
+                self.post(body).await?;
                 continue;
             };
             table.body.push(if table.rows == 0 { b'[' } else { b',' });

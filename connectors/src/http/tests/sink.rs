@@ -61,16 +61,16 @@ fn each_row_is_posted_as_an_object_over_one_connection() {
 #[test]
 fn lists_go_out_when_they_are_full_and_at_the_checkpoint() {
     let server = Server::start(|_, _| ok());
-    let config = format!(r#"url = "{}", array_mode = true, batch_size = 2"#, server.url("/${table_name}"));
+    let config = format!(r#"url = "{}", array_mode = true, batch_size = 2"#, server.url("/lists"));
     write(&config, vec![rows(0, 3..6), rows(1, 7..8)]).expect("written");
     let asked: Vec<(String, String)> = server.asked().into_iter().map(|asked| (asked.line, asked.body)).collect();
     let asked: Vec<(&str, &str)> = asked.iter().map(|(line, body)| (line.as_str(), body.as_str())).collect();
     assert_eq!(
         asked,
         [
-            ("POST /a HTTP/1.1", r#"[{"id":3,"name":"n3"},{"id":4,"name":"n4"}]"#),
-            ("POST /a HTTP/1.1", r#"[{"id":5,"name":"n5"}]"#),
-            ("POST /b HTTP/1.1", r#"[{"id":7,"name":"n7"}]"#),
+            ("POST /lists HTTP/1.1", r#"[{"id":3,"name":"n3"},{"id":4,"name":"n4"}]"#),
+            ("POST /lists HTTP/1.1", r#"[{"id":5,"name":"n5"}]"#),
+            ("POST /lists HTTP/1.1", r#"[{"id":7,"name":"n7"}]"#),
         ]
     );
 }
