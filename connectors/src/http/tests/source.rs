@@ -139,7 +139,7 @@ fn pages_are_read_to_the_one_that_is_not_full_over_one_connection() {
 fn a_known_number_of_pages_is_read_however_full_they_are() {
     let server = Server::start(|number, _| json(&page(number as i64, number)));
     let config = format!(
-        r#"url = "{}", params {{ p = "${{p}}" }}, {PEOPLE},
+        r#"url = "{}", params {{ p = old }}, {PEOPLE},
         pageing {{ page_field = p, total_page_size = 4, start_page_number = 2 }}"#,
         server.url("/")
     );
