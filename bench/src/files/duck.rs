@@ -25,7 +25,7 @@ elif sys.argv[1] == "copy":
 else:
     for scan in sys.argv[2:]:
         print(connection.execute(
-            "SELECT count(*), sum(id), sum(quantity), sum(ratio)::DECIMAL(38,3), sum(price), count(distinct code), "
+            "SELECT count(*), sum(id), sum(quantity), sum(ratio::DECIMAL(20,6)), sum(price), count(distinct code), "
             "sum(length(comment)), min(day), max(day), min(moment), max(moment), count(*) FILTER (active), count(note), "
             "sum(length(note)) FROM " + scan).fetchall())
 "#;

@@ -65,11 +65,19 @@ impl DatePattern {
 
     fn write(self, out: &mut Vec<u8>, days: i32) {
         let (year, month, day) = text::ymd_of(days);
-        write_year(out, year);
-        out.push(self.separator);
-        write_two(out, month);
-        out.push(self.separator);
-        write_two(out, day);
+        let ([month, month_end], [day, day_end]) = (two(month), two(day));
+        match u32::try_from(year) {
+            Ok(year) if year <= 9999 => {
+                let ([century, century_end], [year, year_end]) = (two(year / 100), two(year % 100));
+                let separator = self.separator;
+                let date = [century, century_end, year, year_end, separator, month, month_end, separator, day, day_end];
+                out.extend_from_slice(&date);
+            }
+            _ => {
+                write_year(out, year);
+                out.extend_from_slice(&[self.separator, month, month_end, self.separator, day, day_end]);
+            }
+        }
     }
 }
 
@@ -97,18 +105,24 @@ impl TimePattern {
     /// Writes a time; answers whether digits were cut off.
     fn write(self, out: &mut Vec<u8>, nanos: i64) -> bool {
         let (seconds, fraction) = ((nanos / NANOS) as u32, (nanos % NANOS) as u32);
-        write_two(out, seconds / 3600);
-        out.push(b':');
-        write_two(out, seconds / 60 % 60);
-        out.push(b':');
-        write_two(out, seconds % 60);
-        if self.fraction == 0 {
-            return fraction != 0;
+        let ([hour, hour_end], [minute, minute_end]) = (two(seconds / 3600), two(seconds / 60 % 60));
+        let [second, second_end] = two(seconds % 60);
+        out.extend_from_slice(&[hour, hour_end, b':', minute, minute_end, b':', second, second_end]);
+        match self.fraction {
+            0 => fraction != 0,
+            6 => {
+                let micros = fraction / 1000;
+                let [[a, b], [c, d], [e, f]] = [two(micros / 10_000), two(micros / 100 % 100), two(micros % 100)];
+                out.extend_from_slice(&[b'.', a, b, c, d, e, f]);
+                !fraction.is_multiple_of(1000)
+            }
+            digits => {
+                let unit = 10u32.pow(9 - u32::from(digits));
+                out.push(b'.');
+                write_digits(out, fraction / unit, usize::from(digits));
+                !fraction.is_multiple_of(unit)
+            }
         }
-        let unit = 10u32.pow(9 - u32::from(self.fraction));
-        out.push(b'.');
-        write_digits(out, fraction / unit, usize::from(self.fraction));
-        !fraction.is_multiple_of(unit)
     }
 
     /// The shortest pattern that keeps every digit.
@@ -199,7 +213,7 @@ impl Patterns {
     pub fn parse_datetime(&self, text: &[u8]) -> Option<(i64, bool)> {
         match self.datetime {
             Some(pattern) => pattern.parse(text),
-            None => text::parse_timestamp(as_text(text)?),
+            None => usual_datetime(text).or_else(|| text::parse_timestamp(as_text(text)?)),
         }
     }
 
@@ -241,8 +255,31 @@ fn number(digits: &[u8]) -> Option<u32> {
     })
 }
 
+/// The forms that most files have, `2024-01-02 03:04:05` with or without a fraction; `None` for all others.
+fn usual_datetime(text: &[u8]) -> Option<(i64, bool)> {
+    let fraction = match text.len() {
+        19 => 0,
+        23 => 3,
+        26 => 6,
+        29 => 9,
+        _ => return None,
+    };
+    if !matches!(text[10], b' ' | b'T') {
+        return None;
+    }
+    let days = DatePattern { separator: b'-' }.parse(&text[..10])?;
+    let nanos = TimePattern { fraction }.parse(&text[11..])?;
+    Some((i64::from(days) * text::DAY_MICROS + nanos / 1000, nanos % 1000 != 0))
+}
+
+/// Two digits.
+#[inline]
+fn two(value: u32) -> [u8; 2] {
+    [b'0' + (value / 10 % 10) as u8, b'0' + (value % 10) as u8]
+}
+
 fn write_two(out: &mut Vec<u8>, value: u32) {
-    out.extend_from_slice(&[b'0' + (value / 10 % 10) as u8, b'0' + (value % 10) as u8]);
+    out.extend_from_slice(&two(value));
 }
 
 fn write_digits(out: &mut Vec<u8>, value: u32, digits: usize) {

@@ -169,6 +169,49 @@ mod tests {
         assert_eq!(resolve_path("/out/${schema_name:public}/${table_name}", &bare), Path::new("/out/public/t"));
     }
 
+    /// Every pair of modes, on a folder that is missing, empty, or holds a file: what is there afterwards, or the
+    /// refusal.
+    #[test]
+    fn every_pair_of_save_modes_is_told() {
+        use DataSaveMode as Data;
+        use SchemaSaveMode as Schema;
+        const NO_FOLDER: &str = "ERROR_WHEN_SCHEMA_NOT_EXIST";
+        const FILES: &str = "ERROR_WHEN_DATA_EXISTS";
+        let table = [
+            (Schema::Recreate, Data::Drop, ["empty", "empty", "empty"]),
+            (Schema::Recreate, Data::Append, ["empty", "empty", "empty"]),
+            (Schema::Recreate, Data::ErrorWhenExists, ["empty", "empty", FILES]),
+            (Schema::CreateIfMissing, Data::Drop, ["empty", "empty", "empty"]),
+            (Schema::CreateIfMissing, Data::Append, ["empty", "empty", "file"]),
+            (Schema::CreateIfMissing, Data::ErrorWhenExists, ["empty", "empty", FILES]),
+            (Schema::Demand, Data::Drop, [NO_FOLDER, "empty", "empty"]),
+            (Schema::Demand, Data::Append, [NO_FOLDER, "empty", "file"]),
+            (Schema::Demand, Data::ErrorWhenExists, [NO_FOLDER, "empty", FILES]),
+            (Schema::Ignore, Data::Drop, ["missing", "empty", "empty"]),
+            (Schema::Ignore, Data::Append, ["missing", "empty", "file"]),
+            (Schema::Ignore, Data::ErrorWhenExists, ["missing", "empty", FILES]),
+        ];
+        for (schema, data, expected) in table {
+            for (before, expected) in ["missing", "empty", "file"].into_iter().zip(expected) {
+                let root = tempfile::tempdir().expect("a folder");
+                let target = root.path().join("out");
+                if before != "missing" {
+                    fs::create_dir(&target).expect("a folder");
+                }
+                if before == "file" {
+                    fs::write(target.join("a"), "x").expect("write");
+                }
+                let found = match prepare_now(&target, schema, data).expect("no failure") {
+                    Some(why) => why.rsplit(' ').next().unwrap_or_default(),
+                    None if !target.exists() => "missing",
+                    None if target.join("a").exists() => "file",
+                    None => "empty",
+                };
+                assert_eq!(found, expected, "{schema:?}, {data:?}, {before}");
+            }
+        }
+    }
+
     #[test]
     fn save_modes_do_what_they_say() {
         let root = tempfile::tempdir().expect("a folder");

@@ -270,7 +270,48 @@ pub fn float(text: &[u8]) -> Option<f32> {
 
 /// The unscaled value of a decimal; digits beyond the scale are rounded half up.
 pub fn decimal(text: &[u8], precision: u8, scale: i8) -> Option<i128> {
+    if let Some(short) = short_decimal(text, precision, scale) {
+        return Some(short);
+    }
     text::parse_decimal(std::str::from_utf8(text).ok()?, precision, scale).ok()
+}
+
+/// A decimal of few digits, none of them beyond the scale and no exponent; `None` for all others.
+fn short_decimal(text: &[u8], precision: u8, scale: i8) -> Option<i128> {
+    const POWERS: [i64; 19] = {
+        let mut powers = [1; 19];
+        let mut at = 1;
+        while at < powers.len() {
+            powers[at] = powers[at - 1] * 10;
+            at += 1;
+        }
+        powers
+    };
+    let (negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    if digits.is_empty() || digits.len() > 18 {
+        return None;
+    }
+    let (mut value, mut point) = (0i64, None);
+    for (at, byte) in digits.iter().enumerate() {
+        match byte.wrapping_sub(b'0') {
+            digit @ 0..=9 => value = value * 10 + i64::from(digit),
+            _ if *byte == b'.' && point.is_none() => point = Some(at),
+            _ => return None,
+        }
+    }
+    let fraction = point.map_or(0, |point| digits.len() - point - 1);
+    if point.is_some() && digits.len() == 1 {
+        return None;
+    }
+    let missing = usize::try_from(scale).ok()?.checked_sub(fraction)?;
+    let value = value.checked_mul(*POWERS.get(missing)?)?;
+    if POWERS.get(usize::from(precision)).is_some_and(|limit| value >= *limit) {
+        return None;
+    }
+    Some(i128::from(if negative { -value } else { value }))
 }
 
 /// Appends one scalar to a builder from its text, which is not null. Answers `false` when the builder is of a nested
@@ -324,6 +365,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn decimals_read_as_the_runtime_reads_them(
+            text in "[+-]?[0-9]{0,12}([.][0-9]{0,8})?(e[0-9])?", precision in 1u8..38, scale in 0i8..12,
+        ) {
+            let scale = scale.min(precision as i8);
+            prop_assert_eq!(decimal(text.as_bytes(), precision, scale), text::parse_decimal(&text, precision, scale).ok());
+        }
+
         #[test]
         fn whole_numbers_read_as_the_standard_library_reads_them(text in "[+-]?[0-9]{0,21}x?") {
             prop_assert_eq!(integer(text.as_bytes()), text.parse::<i64>().ok());

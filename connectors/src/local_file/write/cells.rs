@@ -155,10 +155,16 @@ impl Scribe {
             Cells::SmallInt(column) => write_integer(i64::from(column.value(row)), out),
             Cells::Int(column) => write_integer(i64::from(column.value(row)), out),
             Cells::BigInt(column) => write_integer(column.value(row), out),
+            Cells::Float(column) if is_plain(f64::from(column.value(row))) => {
+                out.extend_from_slice(ryu::Buffer::new().format_finite(column.value(row)).as_bytes());
+            }
             Cells::Float(column) => {
                 self.scratch.clear();
                 text::write_float(&mut self.scratch, column.value(row));
                 out.extend_from_slice(self.scratch.as_bytes());
+            }
+            Cells::Double(column) if is_plain(column.value(row)) => {
+                out.extend_from_slice(ryu::Buffer::new().format_finite(column.value(row)).as_bytes());
             }
             Cells::Double(column) => {
                 self.scratch.clear();
@@ -181,6 +187,12 @@ impl Scribe {
     }
 }
 
+/// Whether the shortest digits of a number are what Java shows: without an exponent.
+#[inline]
+fn is_plain(value: f64) -> bool {
+    (1e-3..1e7).contains(&value.abs())
+}
+
 #[inline]
 fn write_integer(value: i64, out: &mut Vec<u8>) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
@@ -192,8 +204,12 @@ fn write_decimal(unscaled: i128, scale: i8, out: &mut Vec<u8>) {
     if unscaled < 0 {
         out.push(b'-');
     }
-    let mut buffer = itoa::Buffer::new();
-    let digits = buffer.format(unscaled.unsigned_abs()).as_bytes();
+    let (mut buffer, mut wide) = (itoa::Buffer::new(), itoa::Buffer::new());
+    // Most are short, and dividing 128 bits is slow.
+    let digits = match u64::try_from(unscaled.unsigned_abs()) {
+        Ok(short) => buffer.format(short).as_bytes(),
+        Err(_) => wide.format(unscaled.unsigned_abs()).as_bytes(),
+    };
     if scale == 0 {
         out.extend_from_slice(digits);
     } else if digits.len() > scale {
@@ -211,6 +227,19 @@ fn write_decimal(unscaled: i128, scale: i8, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn plain_numbers_are_shown_as_java_shows_them() {
+        for value in [1e-3, 0.0011, 0.5, 1.0, -1.5, 9_999_999.9, 1234.0, f64::from(0.1f32)] {
+            assert!(is_plain(value));
+            let mut java = String::new();
+            text::write_double(&mut java, value);
+            assert_eq!(ryu::Buffer::new().format_finite(value), java);
+        }
+        for value in [0.0, 1e7, 9.99e-4, f64::NAN, f64::INFINITY, -1e300] {
+            assert!(!is_plain(value), "{value}");
+        }
+    }
 
     #[test]
     fn decimals_are_plain_with_every_digit() {

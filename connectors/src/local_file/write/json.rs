@@ -156,27 +156,68 @@ fn write_quoted(cells: &Cells<'_>, row: usize, out: &mut Vec<u8>, scribe: &mut S
 
 /// A string in quotes, with escapes where they are due.
 fn write_string(text: &[u8], out: &mut Vec<u8>) {
+    out.reserve(text.len() + 2);
     out.push(b'"');
-    let mut plain = 0;
-    for (at, byte) in text.iter().enumerate() {
-        if *byte >= b' ' && *byte != b'"' && *byte != b'\\' {
-            continue;
+    let mut rest = text;
+    while let Some(at) = first_special(rest) {
+        out.extend_from_slice(&rest[..at]);
+        write_escape(rest[at], out);
+        rest = &rest[at + 1..];
+    }
+    out.extend_from_slice(rest);
+    out.push(b'"');
+}
+
+/// The first byte that needs an escape: a quote, a backslash, a control character.
+#[inline]
+fn first_special(text: &[u8]) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+    let mut chunks = text.chunks_exact(8);
+    let mut at = 0;
+    for chunk in &mut chunks {
+        let word = u64::from_le_bytes(chunk.try_into().unwrap_or_default());
+        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
+        // A borrow may mark bytes behind a true one; the lowest mark is right.
+        let marks = control | zero(word ^ (ONES * u64::from(b'"'))) | zero(word ^ (ONES * u64::from(b'\\')));
+        if marks != 0 {
+            return Some(at + marks.trailing_zeros() as usize / 8);
         }
-        out.extend_from_slice(&text[plain..at]);
-        plain = at + 1;
-        match byte {
-            b'"' => out.extend_from_slice(b"\\\""),
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            control => {
-                const DIGITS: &[u8; 16] = b"0123456789abcdef";
-                let (high, low) = (usize::from(control >> 4), usize::from(control & 15));
-                out.extend_from_slice(&[b'\\', b'u', b'0', b'0', DIGITS[high], DIGITS[low]]);
-            }
+        at += 8;
+    }
+    let rest = chunks.remainder();
+    rest.iter().position(|byte| *byte < b' ' || *byte == b'"' || *byte == b'\\').map(|place| at + place)
+}
+
+fn write_escape(byte: u8, out: &mut Vec<u8>) {
+    match byte {
+        b'"' => out.extend_from_slice(b"\\\""),
+        b'\\' => out.extend_from_slice(b"\\\\"),
+        b'\n' => out.extend_from_slice(b"\\n"),
+        b'\r' => out.extend_from_slice(b"\\r"),
+        b'\t' => out.extend_from_slice(b"\\t"),
+        control => {
+            const DIGITS: &[u8; 16] = b"0123456789abcdef";
+            let (high, low) = (usize::from(control >> 4), usize::from(control & 15));
+            out.extend_from_slice(&[b'\\', b'u', b'0', b'0', DIGITS[high], DIGITS[low]]);
         }
     }
-    out.extend_from_slice(&text[plain..]);
-    out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn every_byte_that_needs_an_escape_is_found(
+            text in proptest::collection::vec(prop_oneof![any::<u8>(), Just(b'"'), Just(b'\\'), 0x1eu8..0x24, b'a'..b'd'], 0..40)
+        ) {
+            let expected = text.iter().position(|byte| *byte < b' ' || *byte == b'"' || *byte == b'\\');
+            prop_assert_eq!(first_special(&text), expected);
+        }
+    }
 }

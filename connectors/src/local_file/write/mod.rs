@@ -88,7 +88,7 @@ fn format_encoder(settings: &Settings, target: &Target) -> Result<Box<dyn Encode
         FileFormat::Parquet => {
             let compression =
                 parquet::compression(codec).ok_or_else(|| TaskError::permanent(format!("parquet knows no {codec}")))?;
-            Box::new(parquet::ParquetEncoder::new(Arc::clone(&target.schema), compression)?)
+            Box::new(parquet::ParquetEncoder::new(Arc::clone(&target.schema), compression))
         }
         FileFormat::Orc => {
             let codec =

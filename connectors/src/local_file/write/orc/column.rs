@@ -21,7 +21,6 @@ pub const SECONDARY: u64 = 5;
 /// A column and those within it.
 pub struct ColumnWriter {
     present: Booleans,
-    any_null: bool,
     values: Values,
     /// Columns within.
     pub inner: Vec<ColumnWriter>,
@@ -66,7 +65,7 @@ impl ColumnWriter {
             }
             _ => (Values::Texts(Vec::new(), lengths()), Vec::new()),
         };
-        Self { present: Booleans::default(), any_null: false, values, inner, count: 0, has_null: false }
+        Self { present: Booleans::default(), values, inner, count: 0, has_null: false }
     }
 
     /// Appends rows of a column; answers how many values were changed.
@@ -76,7 +75,7 @@ impl ColumnWriter {
             let null = cells.is_null(row);
             self.present.push(!null);
             if null {
-                (self.any_null, self.has_null) = (true, true);
+                self.has_null = true;
             } else {
                 self.count += 1;
                 lost += self.write_value(cells, row);
@@ -137,63 +136,57 @@ impl ColumnWriter {
         0
     }
 
-    /// Hands out the streams of a stripe: the column's number, kind and bytes; those within follow. `number` is the
-    /// next column's.
-    pub fn take(&mut self, number: &mut u64, streams: &mut Vec<(u64, u64, Vec<u8>)>) {
+    /// How many columns it is, with those within.
+    pub fn columns(&self) -> u64 {
+        1 + self.inner.iter().map(Self::columns).sum::<u64>()
+    }
+
+    /// Encodes what the streams hold back: the stripe ends.
+    pub fn flush(&mut self) {
+        self.present.flush();
+        match &mut self.values {
+            Values::Booleans(values) => values.flush(),
+            Values::Bytes(values) => values.flush(),
+            Values::Integers(values) | Values::Lengths(values) => values.flush(),
+            Values::Texts(_, more) | Values::Decimals(_, more) => more.flush(),
+            Values::Timestamps(seconds, nanos) => {
+                seconds.flush();
+                nanos.flush();
+            }
+            Values::Plain(_) | Values::Rows => {}
+        }
+        self.inner.iter_mut().for_each(Self::flush);
+    }
+
+    /// Shows the streams, those within last: number of the column, kind, and bytes, which may be taken away. `number`
+    /// is that of the next column.
+    pub fn streams(&mut self, number: &mut u64, visit: &mut impl FnMut(u64, u64, &mut Vec<u8>)) {
         let own = *number;
         *number += 1;
-        self.present.flush();
-        let present = std::mem::take(&mut self.present.bytes.out);
-        if std::mem::take(&mut self.any_null) {
-            streams.push((own, PRESENT, present));
-        }
-        let integers = |stream: &mut Integers| {
-            stream.flush();
-            std::mem::take(&mut stream.out)
-        };
+        visit(own, PRESENT, &mut self.present.bytes.out);
         match &mut self.values {
-            Values::Booleans(values) => {
-                values.flush();
-                streams.push((own, DATA, std::mem::take(&mut values.bytes.out)));
-            }
-            Values::Bytes(values) => {
-                values.flush();
-                streams.push((own, DATA, std::mem::take(&mut values.out)));
-            }
-            Values::Integers(values) => streams.push((own, DATA, integers(values))),
-            Values::Plain(values) => streams.push((own, DATA, std::mem::take(values))),
+            Values::Booleans(values) => visit(own, DATA, &mut values.bytes.out),
+            Values::Bytes(values) => visit(own, DATA, &mut values.out),
+            Values::Integers(values) => visit(own, DATA, &mut values.out),
+            Values::Plain(values) => visit(own, DATA, values),
             Values::Texts(values, lengths) => {
-                streams.push((own, DATA, std::mem::take(values)));
-                streams.push((own, LENGTH, integers(lengths)));
+                visit(own, DATA, values);
+                visit(own, LENGTH, &mut lengths.out);
             }
             Values::Decimals(values, scales) => {
-                streams.push((own, DATA, std::mem::take(values)));
-                streams.push((own, SECONDARY, integers(scales)));
+                visit(own, DATA, values);
+                visit(own, SECONDARY, &mut scales.out);
             }
             Values::Timestamps(seconds, nanos) => {
-                streams.push((own, DATA, integers(seconds)));
-                streams.push((own, SECONDARY, integers(nanos)));
+                visit(own, DATA, &mut seconds.out);
+                visit(own, SECONDARY, &mut nanos.out);
             }
-            Values::Lengths(lengths) => streams.push((own, LENGTH, integers(lengths))),
+            Values::Lengths(lengths) => visit(own, LENGTH, &mut lengths.out),
             Values::Rows => {}
         }
         for inner in &mut self.inner {
-            inner.take(number, streams);
+            inner.streams(number, visit);
         }
-    }
-
-    /// Bytes of the stripe so far.
-    pub fn bytes(&self) -> usize {
-        let own = match &self.values {
-            Values::Booleans(values) => values.bytes.out.len(),
-            Values::Bytes(values) => values.out.len(),
-            Values::Integers(values) | Values::Lengths(values) => values.out.len(),
-            Values::Plain(values) => values.len(),
-            Values::Texts(values, more) | Values::Decimals(values, more) => values.len() + more.out.len(),
-            Values::Timestamps(seconds, nanos) => seconds.out.len() + nanos.out.len(),
-            Values::Rows => 0,
-        };
-        own + self.present.bytes.out.len() + self.inner.iter().map(Self::bytes).sum::<usize>()
     }
 }
 

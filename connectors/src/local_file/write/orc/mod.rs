@@ -1,4 +1,4 @@
-//! orc. A stripe gathers in memory, encoded, until it has enough bytes; then its streams are compressed and written.
+//! orc. A stripe gathers in memory, encoded and compressed chunk by chunk, until it has enough bytes.
 //!
 //! ```text
 //! "ORC" | stripes | footer | postscript | length of the postscript (one byte)
@@ -24,7 +24,7 @@ use column::ColumnWriter;
 
 const MAGIC: &[u8] = b"ORC";
 
-/// Encoded bytes of a stripe before compression.
+/// Bytes of a stripe.
 const STRIPE_BYTES: usize = 32 << 20;
 
 /// Plain bytes of a compressed chunk.
@@ -69,7 +69,22 @@ impl OrcCodec {
         self as u64
     }
 
-    /// Appends one chunk, compressed.
+    /// Appends a chunk behind its length, compressed where that makes it smaller.
+    fn write_chunk(self, plain: &[u8], lzo: &mut Lzo, out: &mut Vec<u8>) -> Result<(), TaskError> {
+        let head = out.len();
+        out.extend_from_slice(&[0; 3]);
+        self.compress(plain, lzo, out)?;
+        let mut length = (out.len() - head - 3) << 1;
+        if length >> 1 >= plain.len() {
+            out.truncate(head + 3);
+            out.extend_from_slice(plain);
+            length = plain.len() << 1 | 1;
+        }
+        out[head..head + 3].copy_from_slice(&(length as u32).to_le_bytes()[..3]);
+        Ok(())
+    }
+
+    /// Appends bytes, compressed.
     fn compress(self, plain: &[u8], lzo: &mut Lzo, out: &mut Vec<u8>) -> Result<(), TaskError> {
         let failed = |error: &dyn std::fmt::Display| TaskError::permanent(format!("compressing orc: {error}"));
         match self {
@@ -103,6 +118,13 @@ struct Stripe {
     rows: u64,
 }
 
+/// A stream of a stripe.
+struct Packed {
+    column: u64,
+    kind: u64,
+    bytes: Vec<u8>,
+}
+
 /// Writes orc.
 pub struct OrcEncoder {
     columns: Arc<[Column]>,
@@ -111,6 +133,10 @@ pub struct OrcEncoder {
     lzo: Lzo,
     stripe_bytes: usize,
     stripes: Vec<Stripe>,
+    /// Streams of the stripe under way, as far as they are compressed: in the order of the writers' own.
+    packed: Vec<Packed>,
+    /// Bytes that the stripe takes, compressed and not.
+    held: usize,
     /// Rows of the stripe under way.
     rows: u64,
     /// Bytes that were handed out.
@@ -137,6 +163,8 @@ impl OrcEncoder {
             lzo: Lzo::default(),
             stripe_bytes: STRIPE_BYTES,
             stripes: Vec::new(),
+            packed: Vec::new(),
+            held: 0,
             rows: 0,
             written: 0,
         }
@@ -149,23 +177,14 @@ impl OrcEncoder {
         }
     }
 
-    /// Appends a stream or a footer in chunks, each behind its length; answers how many bytes that took.
-    fn write_chunks(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<u64, TaskError> {
+    /// Appends a footer; answers how many bytes that took.
+    fn write_footer(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<u64, TaskError> {
         let start = out.len();
         if self.codec == OrcCodec::None {
             out.extend_from_slice(plain);
         } else {
             for chunk in plain.chunks(CHUNK_BYTES) {
-                let head = out.len();
-                out.extend_from_slice(&[0; 3]);
-                self.codec.compress(chunk, &mut self.lzo, out)?;
-                let mut length = (out.len() - head - 3) << 1;
-                if length >> 1 >= chunk.len() {
-                    out.truncate(head + 3);
-                    out.extend_from_slice(chunk);
-                    length = chunk.len() << 1 | 1;
-                }
-                out[head..head + 3].copy_from_slice(&(length as u32).to_le_bytes()[..3]);
+                self.codec.write_chunk(chunk, &mut self.lzo, out)?;
             }
         }
         let written = (out.len() - start) as u64;
@@ -173,24 +192,57 @@ impl OrcEncoder {
         Ok(written)
     }
 
+    /// Compresses what makes whole chunks, or with `all` whatever there is.
+    fn pack(&mut self, all: bool) -> Result<(), TaskError> {
+        let Self { writers, packed, codec, lzo, .. } = self;
+        let (mut number, mut at, mut held, mut failed) = (1, 0, 0, None);
+        let mut visit = |column: u64, kind: u64, plain: &mut Vec<u8>| {
+            if packed.len() == at {
+                packed.push(Packed { column, kind, bytes: Vec::new() });
+            }
+            let stream = &mut packed[at];
+            at += 1;
+            if *codec == OrcCodec::None {
+                if all || plain.len() >= CHUNK_BYTES {
+                    stream.bytes.append(plain);
+                }
+            } else {
+                let whole = if all { plain.len() } else { plain.len() / CHUNK_BYTES * CHUNK_BYTES };
+                for chunk in plain[..whole].chunks(CHUNK_BYTES) {
+                    if let Err(error) = codec.write_chunk(chunk, lzo, &mut stream.bytes) {
+                        failed.get_or_insert(error);
+                    }
+                }
+                plain.drain(..whole);
+            }
+            held += stream.bytes.len() + plain.len();
+        };
+        for writer in writers.iter_mut() {
+            writer.streams(&mut number, &mut visit);
+        }
+        self.held = held;
+        failed.map_or(Ok(()), Err)
+    }
+
     fn end_stripe(&mut self, out: &mut Vec<u8>) -> Result<(), TaskError> {
         if self.rows == 0 {
             return Ok(());
         }
+        self.writers.iter_mut().for_each(ColumnWriter::flush);
+        self.pack(true)?;
         let offset = self.written;
-        let mut streams = Vec::new();
-        let mut number = 1;
-        for writer in &mut self.writers {
-            writer.take(&mut number, &mut streams);
-        }
-        let mut lengths = Vec::with_capacity(streams.len());
-        for (column, kind, bytes) in streams {
-            lengths.push((column, kind, self.write_chunks(&bytes, out)?));
+        let mut lengths = Vec::with_capacity(self.packed.len());
+        for stream in self.packed.drain(..) {
+            lengths.push((stream.column, stream.kind, stream.bytes.len() as u64));
+            self.written += stream.bytes.len() as u64;
+            out.extend_from_slice(&stream.bytes);
         }
         let data = self.written - offset;
-        let footer = footer::stripe(&lengths, number);
-        let footer = self.write_chunks(&footer, out)?;
+        let columns = 1 + self.writers.iter().map(ColumnWriter::columns).sum::<u64>();
+        let footer = footer::stripe(&lengths, columns);
+        let footer = self.write_footer(&footer, out)?;
         self.stripes.push(Stripe { offset, data, footer, rows: std::mem::take(&mut self.rows) });
+        self.held = 0;
         Ok(())
     }
 }
@@ -209,7 +261,8 @@ impl Encoder for OrcEncoder {
                 lost += writer.write(cells, range.clone());
             }
             self.rows += range.len() as u64;
-            if self.held_bytes() >= self.stripe_bytes {
+            self.pack(false)?;
+            if self.held >= self.stripe_bytes {
                 self.end_stripe(out)?;
             }
         }
@@ -220,7 +273,7 @@ impl Encoder for OrcEncoder {
         self.start(out);
         self.end_stripe(out)?;
         let footer = footer::file(&self.columns, &self.writers, &self.stripes, self.written);
-        let footer = self.write_chunks(&footer, out)?;
+        let footer = self.write_footer(&footer, out)?;
         let postscript = footer::postscript(footer, self.codec.number(), CHUNK_BYTES as u64);
         out.extend_from_slice(&postscript);
         out.push(postscript.len() as u8);
@@ -228,7 +281,7 @@ impl Encoder for OrcEncoder {
     }
 
     fn held_bytes(&self) -> usize {
-        self.writers.iter().map(ColumnWriter::bytes).sum()
+        self.held
     }
 
     fn release(&mut self, out: &mut Vec<u8>) -> Result<(), TaskError> {
