@@ -263,7 +263,8 @@ impl Bench<'_> {
         let path = self.folder.join(format!("{}-{parallelism}.json", copy.title().replace(' ', "-")));
         fs::write(&path, serde_json::to_string_pretty(&job)?)?;
         let mut command = Command::new(&self.egret);
-        command.args(["run", "--no-progress"]).arg(path);
+        // What else runs on the machine is to weigh on both alike.
+        command.args(["run", "--no-progress", "--work-nice", "0"]).arg(path);
         Ok(command)
     }
 
