@@ -37,7 +37,7 @@ needs, 130 stopped by Ctrl-C.";
 pub enum Command {
     /// Run one job in this process and wait for its end
     #[command(after_help = RUN_EXAMPLES)]
-    Run(Run),
+    Run(Box<Run>),
     /// Say what is wrong with a job config, without running it
     #[command(after_help = CHECK_EXAMPLES)]
     Check(Check),
