@@ -53,6 +53,8 @@ pub fn plan(config: &JobConfig, registry: &Registry, options: &PlanOptions) -> R
         return Err(builder.problems);
     }
     match wire(config) {
+        // The config is for another machine: what its blocks find here (files, say) tells nothing.
+        Ok(_) if builder.names_a_foreign_plugin() => builder.check_unwired(),
         Ok(graph) => builder.build(&graph),
         Err(problems) => {
             builder.problems.append(problems);
@@ -95,6 +97,13 @@ struct Builder<'a> {
 type Merged = (Vec<(usize, TableMap)>, Vec<Arc<TableSchema>>);
 
 impl<'a> Builder<'a> {
+    /// Whether a plugin is named that this build does not have, and that is no misspelling of one that it has.
+    fn names_a_foreign_plugin(&self) -> bool {
+        self.config.plugins().any(|block| {
+            plugin_of(self.registry, block).is_none() && self.registry.nearest(block.kind, &block.name).is_none()
+        })
+    }
+
     /// Without wiring no block but the sources can be planned; the options of all are still worth a look.
     fn check_unwired(&mut self) {
         for kind in [PluginKind::Source, PluginKind::Transform, PluginKind::Sink] {
