@@ -293,6 +293,7 @@ fn json_that_lost_its_quotes_is_looked_into() {
     egret_runtime::transform::register(&mut registry);
     let job = |expected: &str| {
         let text = r#"
+            env { }
             source { FakeSource {
                 row.num = 7
                 string.template = ["{"data":{"name": "two words","count": "42","day":"'2023-10-29'","at":\"16:12:43.459\"}}"]
