@@ -85,7 +85,8 @@ pub struct SchemaContext<'c> {
     pub default_path: &'c TablePath,
 }
 
-/// The schema in a block's options: `schema { ... }` together with flat spellings like `schema.fields { ... }`.
+/// The schema in a block's options: `schema { ... }` together with flat spellings like `schema.fields { ... }` and
+/// `schema.fields.a = int`.
 pub fn schema_of(options: &Object) -> Option<Value> {
     let mut found: Option<(Object, &Value)> = None;
     for entry in options.entries() {
@@ -93,13 +94,13 @@ pub fn schema_of(options: &Object) -> Option<Value> {
         match (rest.strip_prefix('.'), &entry.value.kind) {
             (Some(key), _) => {
                 let (object, _) = found.get_or_insert_with(|| (Object::default(), &entry.value));
-                object.insert(key, entry.key_position.clone(), entry.value.clone());
+                insert_part(object, key, entry);
             }
             (None, _) if rest.is_empty() && entry.value.to_object().is_some() => {
                 let Some(nested) = entry.value.to_object() else { continue };
                 let (object, _) = found.get_or_insert_with(|| (Object::default(), &entry.value));
-                for Entry { key, key_position, value } in nested.entries() {
-                    object.insert(key, key_position.clone(), value.clone());
+                for part in nested.entries() {
+                    insert_part(object, &part.key, part);
                 }
             }
             // Not an object: the reader of the schema says so.
@@ -108,6 +109,32 @@ pub fn schema_of(options: &Object) -> Option<Value> {
         }
     }
     found.map(|(object, first)| Value { kind: ValueKind::Object(object), position: first.position.clone() })
+}
+
+/// Puts a part of a schema where it belongs: `fields.a` is the field `a` (`fields.a.b` the field `a.b`, for names may
+/// hold dots), and an object is added to what is there of it.
+fn insert_part(schema: &mut Object, key: &str, entry: &Entry) {
+    const NESTED: [&str; 2] = ["fields", "primaryKey"];
+    let flat = NESTED.iter().find_map(|part| Some((*part, key.strip_prefix(part)?.strip_prefix('.')?)));
+    let (part, inner) = match (flat, &entry.value.kind) {
+        (Some((part, name)), _) => (part, vec![(name, entry)]),
+        (None, ValueKind::Object(inner)) if NESTED.contains(&key) => {
+            (key, inner.entries().iter().map(|entry| (entry.key.as_ref(), entry)).collect())
+        }
+        _ => {
+            schema.insert(key, entry.key_position.clone(), entry.value.clone());
+            return;
+        }
+    };
+    if !matches!(schema.get_exact_mut(part), Some(Value { kind: ValueKind::Object(_), .. })) {
+        let empty = Value { kind: ValueKind::Object(Object::default()), position: entry.value.position.clone() };
+        schema.insert(part, entry.key_position.clone(), empty);
+    }
+    if let Some(Value { kind: ValueKind::Object(object), .. }) = schema.get_exact_mut(part) {
+        for (name, entry) in inner {
+            object.insert(name, entry.key_position.clone(), entry.value.clone());
+        }
+    }
 }
 
 /// Reads a schema block. One without `fields` and `columns` gives a table without columns: formats that carry their
@@ -327,6 +354,8 @@ mod tests {
             "schema = { table = \"db.t\"\n fields { z = bigint\n a.b = string, r = { x = int } } }",
             "schema.table = db.t\nschema.fields { z = bigint, a.b = string, r = \"{x = int}\" }",
             "schema { fields { z = bigint, a.b = string, r { x = int } } }\nschema.table = db.t",
+            "schema.table = db.t\nschema.fields.z = bigint\nschema.fields.a.b = string\nschema.fields.r = { x = int }",
+            "schema.table = db.t\nschema.fields { z = bigint }\nschema { fields.a.b = string, fields { r { x = int } } }",
         ] {
             assert_eq!(shown(&table(source)), expected, "{source}");
         }
