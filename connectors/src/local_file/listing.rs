@@ -16,6 +16,8 @@ const DEPTH_MAX: usize = 64;
 pub struct Wanted {
     /// What the whole name must match.
     pub name: Option<Regex>,
+    /// Whether that is about the whole path.
+    pub by_path: bool,
     /// The path must contain one of these, unless there are none.
     pub partitions: Vec<String>,
 }
@@ -80,7 +82,7 @@ fn add(path: &Path, bytes: u64, wanted: &Wanted, found: &mut Vec<FoundFile>) -> 
     if bytes == 0
         || name.starts_with('.')
         || name == "_SUCCESS"
-        || wanted.name.as_ref().is_some_and(|pattern| !pattern.is_match(name))
+        || wanted.name.as_ref().is_some_and(|pattern| !pattern.is_match(if wanted.by_path { text } else { name }))
         || !(wanted.partitions.is_empty() || wanted.partitions.iter().any(|part| text.contains(part.as_str())))
     {
         return Ok(());
@@ -130,7 +132,11 @@ mod tests {
             names(&Wanted::default()),
             ["a.txt", "b=2/c=x%2Fy/1.txt", "b=__HIVE_DEFAULT_PARTITION__/2.txt", "z.csv"]
         );
-        let text = Wanted { name: Regex::new("^(?:.*[.]txt)$").ok(), partitions: vec!["/b=2".into(), "z.csv".into()] };
+        let text = Wanted {
+            name: Regex::new("^(?:.*[.]txt)$").ok(),
+            by_path: false,
+            partitions: vec!["/b=2".into(), "z.csv".into()],
+        };
         assert_eq!(names(&text), ["b=2/c=x%2Fy/1.txt"]);
         let files = list(&root.join("b=2"), &Wanted::default()).expect("files");
         assert_eq!(files[0].partitions, [("b".into(), Some("2".into())), ("c".into(), Some("x/y".into()))]);

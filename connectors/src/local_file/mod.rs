@@ -6,6 +6,9 @@
 
 mod charset;
 mod commit;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod listing;
 mod names;
 mod options;
@@ -17,6 +20,7 @@ mod settings;
 mod sink;
 mod sink_options;
 mod source;
+mod table;
 mod target;
 pub(crate) mod write;
 mod writer;

@@ -1,26 +1,16 @@
-//! The options of LocalFile (contract D.4), those of formats still to come among them: these are refused by name, so
-//! that no job runs otherwise than its config says.
+//! The options of LocalFile's source (contract D.4), and what it shares with the sink.
 
 use egret_runtime::config::{OptionKind, OptionSpec, OptionTable, Options, Problem, Problems};
 use egret_runtime::plugin::PlanContext;
 
 use super::patterns::{DATE_FORMATS, DatePattern, DateTimePattern, Patterns, TIME_FORMATS, TimePattern};
+use super::read::archive::ARCHIVES;
+use super::read::codec::CODECS as CODECS_READ;
 
-const FORMATS: &[&str] = &["text", "txt", "csv", "json", "parquet", "orc", "excel", "xlsx", "xml", "binary"];
-const CODECS: &[&str] = &["none", "lzo", "snappy", "lz4", "zlib", "gzip", "brotli", "zstd"];
-const ARCHIVES: &[&str] = &["none", "zip", "tar", "tar_gz"];
+const FORMATS: &[&str] = &["text", "txt", "csv", "json", "parquet", "orc", "excel", "xlsx", "xls", "xml", "binary"];
 
 pub(super) const FORMAT: OptionSpec =
     OptionSpec::new("file_format_type", OptionKind::OneOf(FORMATS), "Format of the files.").example("csv");
-const COMPRESS: OptionSpec = OptionSpec::new(
-    "compress_codec",
-    OptionKind::OneOf(CODECS),
-    "Compression. Of parquet files that are read it is known from the files.",
-)
-.default("none")
-.example("zstd");
-const ENCODING: OptionSpec =
-    OptionSpec::new("encoding", OptionKind::Text, "Encoding of text, csv and json files.").default("UTF-8");
 pub(super) const DATE: OptionSpec = OptionSpec::new(
     "date_format",
     OptionKind::Text,
@@ -39,10 +29,6 @@ pub(super) const TIME: OptionSpec = OptionSpec::new(
     "Pattern of times: HH:mm:ss, also with .SSS, .SSSSSS or .SSSSSSSSS.",
 )
 .example("HH:mm:ss");
-const SHEET: OptionSpec = OptionSpec::new("sheet_name", OptionKind::Text, "Excel only, which is not supported yet.");
-const XML_ROW: OptionSpec = OptionSpec::new("xml_row_tag", OptionKind::Text, "xml only, which is not supported yet.");
-const XML_ATTRIBUTES: OptionSpec =
-    OptionSpec::new("xml_use_attr_format", OptionKind::Boolean, "xml only, which is not supported yet.");
 
 const SOURCE_PATH: OptionSpec =
     OptionSpec::new("path", OptionKind::Text, "File or folder to read. Folders are read with all below them.")
@@ -50,7 +36,8 @@ const SOURCE_PATH: OptionSpec =
 const SCHEMA: OptionSpec = OptionSpec::new(
     "schema",
     OptionKind::Object,
-    "Columns. csv and json need it; text without it gives one column `content`; parquet files bring their own.",
+    "Columns. csv, json, excel and xml need it; text without it gives one column `content`; parquet and orc files bring \
+     their own, whose types it may change; binary has none.",
 )
 .example("{ fields { id = bigint, name = string } }");
 const READ_COLUMNS: OptionSpec =
@@ -58,13 +45,17 @@ const READ_COLUMNS: OptionSpec =
 const DELIMITER: OptionSpec = OptionSpec::new(
     "field_delimiter",
     OptionKind::Text,
-    "What parts the fields of a line: a text, or a regular expression. \\001 unless given; for csv a comma.",
+    "What parts the fields of a line (in excel and xml: of a row within a value): a text, or a regular expression. \
+     \\001 unless given; for csv a comma.",
 )
 .aliases(&["delimiter"])
 .example("\";\"");
-const SKIP: OptionSpec =
-    OptionSpec::new("skip_header_row_number", OptionKind::COUNT, "Lines to skip at the start of each file.")
-        .default("0");
+const SKIP: OptionSpec = OptionSpec::new(
+    "skip_header_row_number",
+    OptionKind::COUNT,
+    "Lines (rows of a sheet) to skip at the start of each file, also of each file in an archive. text, csv, json, excel.",
+)
+.default("0");
 const PARSE_PARTITION: OptionSpec = OptionSpec::new(
     "parse_partition_from_path",
     OptionKind::Boolean,
@@ -74,7 +65,8 @@ const PARSE_PARTITION: OptionSpec = OptionSpec::new(
 const FILTER: OptionSpec = OptionSpec::new(
     "file_filter_pattern",
     OptionKind::Text,
-    "Regular expression that the whole name of a file must match for it to be read.",
+    "Regular expression that the whole name of a file must match for it to be read; the whole path, if it begins with \
+     that of `path`.",
 )
 .example("\"part-.*[.]csv\"");
 const READ_PARTITIONS: OptionSpec = OptionSpec::new(
@@ -83,18 +75,55 @@ const READ_PARTITIONS: OptionSpec = OptionSpec::new(
     "Only files whose path contains one of these texts are read.",
 )
 .example("[\"day=2024-01-01\"]");
+const COMPRESS: OptionSpec = OptionSpec::new(
+    "compress_codec",
+    OptionKind::OneOf(CODECS_READ),
+    "Compression of text, csv, json, excel and xml files. A file that does not begin as the codec demands is read as it \
+     is, with a warning. Of parquet and orc files it is known from the files.",
+)
+.default("none")
+.example("gzip");
 const ARCHIVE: OptionSpec = OptionSpec::new(
     "archive_compress_codec",
     OptionKind::OneOf(ARCHIVES),
-    "Archive that the files are in: not supported yet.",
+    "Archive that text, csv, json, excel and xml files are in: those whose names end as the format's files do are read, \
+     one after the other.",
 )
-.default("none");
+.default("none")
+.example("zip");
+const ENCODING: OptionSpec = OptionSpec::new(
+    "encoding",
+    OptionKind::Text,
+    "Encoding of text, csv, json and xml files, by the name that Java has for it. What cannot be decoded becomes U+FFFD \
+     and counts as a warning.",
+)
+.default("UTF-8")
+.example("GBK");
+const SHEET: OptionSpec =
+    OptionSpec::new("sheet_name", OptionKind::Text, "excel: the sheet to read, the first one unless given.")
+        .example("Sheet1");
+const XML_ROW: OptionSpec =
+    OptionSpec::new("xml_row_tag", OptionKind::Text, "xml, which needs it: name of the elements that are rows.")
+        .example("RECORD");
+const XML_ATTRIBUTES: OptionSpec = OptionSpec::new(
+    "xml_use_attr_format",
+    OptionKind::Boolean,
+    "xml, which needs it: whether the fields of a row are its attributes; otherwise they are the elements in it.",
+)
+.example("true");
 const LINE_BYTES: OptionSpec = OptionSpec::new(
     "max_line_bytes",
     OptionKind::Integer { min: 1, max: super::read::lines::LINE_BYTES_LIMIT as i64 },
-    "Longest line in bytes, give or take a read of 512 KiB; a longer one fails the job. Not in the reference engine.",
+    "Longest line, or row of xml, in bytes, give or take a read of 512 KiB; a longer one fails the job. Not in the \
+     reference engine.",
 )
 .default("16777216");
+const WORKBOOK_BYTES: OptionSpec = OptionSpec::new(
+    "max_workbook_bytes",
+    OptionKind::Integer { min: 1, max: 1 << 40 },
+    "excel: largest workbook in bytes, packed and unpacked; a larger one fails the job. Not in the reference engine.",
+)
+.default("268435456");
 const TABLES: OptionSpec = OptionSpec::new(
     "tables_configs",
     OptionKind::ObjectList,
@@ -122,6 +151,7 @@ pub const TABLE_OPTIONS: OptionTable = &[
     XML_ROW,
     XML_ATTRIBUTES,
     LINE_BYTES,
+    WORKBOOK_BYTES,
 ];
 
 /// Options of the source.
@@ -145,6 +175,7 @@ pub const SOURCE_OPTIONS: OptionTable = &[
     XML_ROW,
     XML_ATTRIBUTES,
     LINE_BYTES,
+    WORKBOOK_BYTES,
     TABLES,
 ];
 
@@ -161,11 +192,11 @@ pub enum FileFormat {
     Parquet,
     /// Apache ORC.
     Orc,
-    /// A sheet of Excel.
+    /// Workbooks, xlsx and xls.
     Excel,
     /// An element a row.
     Xml,
-    /// Whole files as they are.
+    /// Whole files, as they are.
     Binary,
 }
 
@@ -230,7 +261,7 @@ impl<'a> Checker<'a> {
         text
     }
 
-    /// The format; those still to come are refused.
+    /// The format.
     pub fn format(&mut self) -> Option<FileFormat> {
         let Some(word) = self.options.word("file_format_type") else {
             self.error(
@@ -239,19 +270,16 @@ impl<'a> Checker<'a> {
             );
             return None;
         };
-        match word {
-            "text" | "txt" => Some(FileFormat::Text),
-            "csv" => Some(FileFormat::Csv),
-            "json" => Some(FileFormat::Json),
-            "parquet" => Some(FileFormat::Parquet),
-            other => {
-                self.error(
-                    "file_format_type",
-                    format!("the format '{other}' is not supported yet: text, csv, json and parquet are"),
-                );
-                None
-            }
-        }
+        Some(match word {
+            "csv" => FileFormat::Csv,
+            "json" => FileFormat::Json,
+            "parquet" => FileFormat::Parquet,
+            "orc" => FileFormat::Orc,
+            "excel" | "xlsx" | "xls" => FileFormat::Excel,
+            "xml" => FileFormat::Xml,
+            "binary" => FileFormat::Binary,
+            _ => FileFormat::Text,
+        })
     }
 
     /// The format of files to write.
@@ -261,7 +289,7 @@ impl<'a> Checker<'a> {
             Some("json") => FileFormat::Json,
             Some("parquet") => FileFormat::Parquet,
             Some("orc") => FileFormat::Orc,
-            Some("excel" | "xlsx") => FileFormat::Excel,
+            Some("excel" | "xlsx" | "xls") => FileFormat::Excel,
             Some("xml") => FileFormat::Xml,
             Some("binary") => FileFormat::Binary,
             _ => FileFormat::Csv,
@@ -289,16 +317,6 @@ impl<'a> Checker<'a> {
             self.error(option, format!("'{text}' is not a pattern that files may have: expected one of {expected}"));
         }
         pattern
-    }
-
-    /// Refuses encodings that are still to come.
-    pub fn encoding(&mut self) {
-        if let Some(name) = self.options.text("encoding") {
-            let folded = name.trim().to_ascii_lowercase();
-            if !matches!(folded.as_str(), "utf-8" | "utf8" | "utf_8" | "us-ascii" | "ascii") {
-                self.error("encoding", format!("the encoding '{name}' is not supported yet: UTF-8 is"));
-            }
-        }
     }
 }
 

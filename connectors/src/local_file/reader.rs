@@ -11,7 +11,8 @@ use egret_runtime::row::{Batch, TableIndex};
 use egret_runtime::task::TaskProbe;
 
 use super::read::{FileReader, Place};
-use super::source::{FileTable, SplitState};
+use super::source::SplitState;
+use super::table::FileTable;
 
 /// Reads the files of one task.
 pub struct LocalFileReader {

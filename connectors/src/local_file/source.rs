@@ -1,33 +1,32 @@
 //! The source: planned from options, split by file.
 
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use egret_runtime::config::{
     OptionTable, Options, Problem, Problems, SchemaContext, Severity, Value, nearest, parse_schema, schema_of,
 };
-use egret_runtime::file::ReadFile;
 use egret_runtime::plugin::{
     FixedSplits, PlanContext, Plugin, Source, SourceFactory, SourceReader, Split, SplitEnumerator, TaskContext,
     TaskError,
 };
 use egret_runtime::row::{Column, DataType, TablePath, TableSchema};
-use egret_runtime::task::TaskProbe;
 use regex::Regex;
-use std::rc::Rc;
 
+use super::charset::Charset;
 use super::listing::{FoundFile, Wanted, list};
 use super::options::{Checker, FileFormat, SOURCE_OPTIONS, TABLE_OPTIONS};
-use super::patterns::Patterns;
-use super::read::delimited::{DelimitedFormat, DelimitedReader};
-use super::read::json::JsonReader;
-use super::read::lines::LineInput;
-use super::read::parquet::{self, ParquetReader};
+use super::read::archive::ArchiveKind;
+use super::read::codec::Codec;
+use super::read::delimited::DelimitedFormat;
+use super::read::excel::{ExcelFormat, WORKBOOK_BYTES_MAX};
 use super::read::tokens::Separator;
-use super::read::values::ValueRules;
-use super::read::{FileReader, Place};
+use super::read::xml::XmlFormat;
+use super::read::{Place, binary, convert, orc, parquet};
 use super::reader::LocalFileReader;
+use super::table::{FileTable, Packing, TableFormat};
 
 /// The column of text files that are read without a schema.
 const CONTENT: &str = "content";
@@ -45,9 +44,10 @@ impl Plugin for LocalFileSource {
     }
 
     fn summary(&self) -> &'static str {
-        "Reads files of this machine, one by one or whole folders: text, csv, json (an object a line) and parquet. \
-         Folders named key=value become columns. Each file is one split; the files are listed, and headers that hold \
-         a schema are read, when the job is planned."
+        "Reads files of this machine, one by one or whole folders: text, csv, json (an object a line), parquet, orc, \
+         excel, xml, and any file as it is (binary); also compressed, in archives, and in other encodings. Folders \
+         named key=value become columns. Each file is one split; the files are listed, and headers that hold a schema \
+         are read, when the job is planned."
     }
 }
 
@@ -105,120 +105,121 @@ fn plan_entry(entry: &Value, context: &PlanContext, warnings: &mut Problems) -> 
     plan_table(options, &context, warnings)
 }
 
-/// One table that is read.
-pub struct FileTable {
-    /// What the rows look like: the files' columns, then those of partitions.
-    pub schema: Arc<TableSchema>,
-    /// The files' columns alone.
-    file_schema: Arc<TableSchema>,
-    /// The columns that come from folders; the last of `schema`.
-    pub partitions: Vec<Box<str>>,
-    /// What is read.
-    pub files: Vec<FoundFile>,
-    format: TableFormat,
-    patterns: Patterns,
-    line_bytes_max: usize,
-}
-
-enum TableFormat {
-    Delimited(Arc<DelimitedFormat>),
-    Json { skip_rows: u64 },
-    Parquet,
-}
-
-impl FileTable {
-    /// Opens a file at a place.
-    ///
-    /// # Errors
-    /// When it cannot be opened.
-    pub async fn open(
-        &self,
-        path: &str,
-        place: Place,
-        probe: &Rc<TaskProbe>,
-    ) -> Result<Box<dyn FileReader>, TaskError> {
-        let file = ReadFile::open(path).await?;
-        let schema = Arc::clone(self.file_schema.arrow());
-        let rules = ValueRules { patterns: self.patterns, ..ValueRules::default() };
-        let probe = Rc::clone(probe);
-        let input = |file: ReadFile| LineInput::new(file.stream(place.offset), place, self.line_bytes_max);
-        let columns = Arc::clone(&self.file_schema.columns);
-        Ok(match &self.format {
-            TableFormat::Delimited(format) => {
-                Box::new(DelimitedReader::new(Arc::clone(format), schema, input(file), rules, probe))
-            }
-            TableFormat::Json { skip_rows } => {
-                Box::new(JsonReader::new(columns, schema, *skip_rows, input(file), rules, probe))
-            }
-            TableFormat::Parquet => Box::new(ParquetReader::new(file, columns, schema, place, probe)?),
-        })
-    }
-}
-
-fn plan_table(options: Options<'_>, context: &PlanContext, warnings: &mut Problems) -> Result<FileTable, Problems> {
+pub(super) fn plan_table(
+    options: Options<'_>,
+    context: &PlanContext,
+    warnings: &mut Problems,
+) -> Result<FileTable, Problems> {
     let mut checker = Checker::new(options, context);
     let path = checker.required("path");
     let format = checker.format();
     let patterns = checker.patterns();
-    checker.encoding();
-    refuse_codecs(&mut checker, format, warnings);
-    let wanted = wanted_files(&mut checker);
+    let packing = packing(&mut checker, format, warnings);
+    let xml = xml_options(&mut checker, format);
+    let wanted = wanted_files(&mut checker, path.as_deref().unwrap_or_default());
     let given = given_schema(&mut checker, warnings);
     let cut = given.as_ref().is_some_and(|given| !given.columns.is_empty());
     let separator = separator(&mut checker, format, cut);
     let files = path.as_deref().and_then(|path| found_files(&mut checker, path, &wanted));
     let (Some(path), Some(format), Some(files)) = (path, format, files) else { return Err(checker.problems) };
-    let base = file_columns(&mut checker, format, given.as_ref(), &files, &path);
+    let base = file_columns(&mut checker, format, given.as_ref(), &files, &path, warnings);
     let Some(columns) = base else { return Err(checker.problems) };
-    let wanted = read_columns(&mut checker, &columns, cut || format == FileFormat::Parquet);
+    let brings_schema = matches!(format, FileFormat::Parquet | FileFormat::Orc | FileFormat::Binary);
+    let wanted = read_columns(&mut checker, &columns, cut || brings_schema);
     if !checker.problems.is_empty() {
         return Err(checker.problems);
     }
     let table = table_of(given, context);
     let read: Vec<Column> = wanted.iter().map(|index| columns[*index].clone()).collect();
-    let partitions = partition_names(options, &files, &read);
+    // A copy of files keeps their paths, so the folders are told already.
+    let partitions = if format == FileFormat::Binary { Vec::new() } else { partition_names(options, &files, &read) };
     let mut all = read.clone();
     all.extend(partitions.iter().map(|name| Column::new(name, DataType::String)));
     let mut schema = table.with_columns(all);
     schema.partition_keys = partitions.clone();
+    let line_bytes_max = options.count("max_line_bytes").unwrap_or(super::read::lines::LINE_BYTES_MAX);
     let skip_rows = options.count("skip_header_row_number").unwrap_or_default() as u64;
+    let separator = separator.unwrap_or(Separator::None);
     let format = match format {
-        FileFormat::Text | FileFormat::Csv => TableFormat::Delimited(Arc::new(DelimitedFormat {
-            separator: separator.unwrap_or(Separator::None),
-            columns: columns.into(),
-            wanted,
-            skip_rows,
-        })),
+        FileFormat::Text | FileFormat::Csv => {
+            TableFormat::Delimited(Arc::new(DelimitedFormat { separator, columns: columns.into(), wanted, skip_rows }))
+        }
         FileFormat::Json => TableFormat::Json { skip_rows },
-        _ => TableFormat::Parquet,
+        FileFormat::Parquet => TableFormat::Parquet,
+        FileFormat::Orc => TableFormat::Orc,
+        FileFormat::Excel => TableFormat::Excel(Arc::new(ExcelFormat {
+            sheet: options.text("sheet_name").filter(|name| !name.is_empty()).map(Into::into),
+            skip_rows,
+            columns: wanted.into_iter().zip(read.iter().cloned()).collect(),
+            separator,
+            patterns,
+            bytes_max: options.count("max_workbook_bytes").unwrap_or(WORKBOOK_BYTES_MAX),
+        })),
+        FileFormat::Xml => {
+            let (row_tag, attributes) = xml.unwrap_or_default();
+            let columns = read.as_slice().into();
+            let format = Arc::new(XmlFormat { row_tag, attributes, columns, row_bytes_max: line_bytes_max });
+            TableFormat::Xml { format, separator }
+        }
+        FileFormat::Binary => TableFormat::Binary { wanted },
     };
     Ok(FileTable {
         schema: Arc::new(schema),
         file_schema: Arc::new(table.with_columns(read)),
         partitions,
         files,
+        root: path.trim_end_matches('/').into(),
         format,
+        packing,
         patterns,
-        line_bytes_max: options.count("max_line_bytes").unwrap_or(super::read::lines::LINE_BYTES_MAX),
+        line_bytes_max,
     })
 }
 
-fn refuse_codecs(checker: &mut Checker<'_>, format: Option<FileFormat>, warnings: &mut Problems) {
-    if let Some(archive) = checker.options.word("archive_compress_codec").filter(|word| *word != "none") {
-        checker.error("archive_compress_codec", format!("reading {archive} archives is not supported yet"));
+/// How files are packed and encoded. Formats that bring their own ways have no use for the options.
+fn packing(checker: &mut Checker<'_>, format: Option<FileFormat>, warnings: &mut Problems) -> Packing {
+    let mut packing = Packing { archive: None, codec: None, charset: Charset::Utf8 };
+    if let Some(name) = checker.options.text("encoding") {
+        match Charset::of(&name) {
+            Ok(charset) => packing.charset = charset,
+            Err(why) => checker.error("encoding", why),
+        }
     }
-    let Some(codec) = checker.options.word("compress_codec").filter(|word| *word != "none") else { return };
-    if format == Some(FileFormat::Parquet) {
-        let message = "has no effect: parquet files tell how they are compressed";
-        warnings.push(Problem { severity: Severity::Warning, ..checker.problem("compress_codec", message) });
-    } else {
-        checker.error("compress_codec", format!("reading files compressed with {codec} is not supported yet"));
+    packing.archive = checker.options.word("archive_compress_codec").and_then(ArchiveKind::of);
+    packing.codec = checker.options.word("compress_codec").and_then(Codec::of);
+    let why = match format {
+        Some(FileFormat::Parquet | FileFormat::Orc) => "has no effect: files of this format tell how they are packed",
+        Some(FileFormat::Binary) => "has no effect: binary files are copied as they are",
+        _ => return packing,
+    };
+    for (option, given) in
+        [("archive_compress_codec", packing.archive.is_some()), ("compress_codec", packing.codec.is_some())]
+    {
+        if given {
+            warnings.push(Problem { severity: Severity::Warning, ..checker.problem(option, why) });
+        }
     }
+    Packing { charset: Charset::Utf8, archive: None, codec: None }
 }
 
-fn wanted_files(checker: &mut Checker<'_>) -> Wanted {
-    let mut wanted = Wanted { name: None, partitions: checker.options.texts("read_partitions").unwrap_or_default() };
+/// What xml files need to be told.
+fn xml_options(checker: &mut Checker<'_>, format: Option<FileFormat>) -> Option<(Box<str>, bool)> {
+    if format != Some(FileFormat::Xml) {
+        return None;
+    }
+    let row_tag = checker.required("xml_row_tag");
+    let attributes = checker.options.boolean("xml_use_attr_format");
+    if attributes.is_none() {
+        checker.error("xml_use_attr_format", "is required but not given: true where fields are attributes");
+    }
+    Some((row_tag?.into(), attributes?))
+}
+
+fn wanted_files(checker: &mut Checker<'_>, path: &str) -> Wanted {
+    let mut wanted =
+        Wanted { partitions: checker.options.texts("read_partitions").unwrap_or_default(), ..Wanted::default() };
     if let Some(pattern) = checker.options.text("file_filter_pattern").filter(|pattern| !pattern.is_empty()) {
+        wanted.by_path = pattern.starts_with(path.trim_end_matches('/'));
         match Regex::new(&format!("^(?:{pattern})$")) {
             Ok(pattern) => wanted.name = Some(pattern),
             Err(error) => checker.error("file_filter_pattern", format!("is not a regular expression: {error}")),
@@ -245,13 +246,15 @@ fn separator(checker: &mut Checker<'_>, format: Option<FileFormat>, cut: bool) -
     let option = checker.options.text("field_delimiter");
     match format? {
         FileFormat::Text if !cut => Some(Separator::None),
-        FileFormat::Text => match Separator::of(option.as_deref().unwrap_or("\u{1}")) {
-            Ok(separator) => Some(separator),
-            Err(error) => {
-                checker.error("field_delimiter", format!("is not a regular expression: {error}"));
-                None
+        FileFormat::Text | FileFormat::Excel | FileFormat::Xml => {
+            match Separator::of(option.as_deref().unwrap_or("\u{1}")) {
+                Ok(separator) => Some(separator),
+                Err(error) => {
+                    checker.error("field_delimiter", format!("is not a regular expression: {error}"));
+                    None
+                }
             }
-        },
+        }
         FileFormat::Csv => match Separator::of(option.as_deref().unwrap_or(",")) {
             Ok(Separator::Byte(byte)) if byte != b'"' => Some(Separator::Quoted(byte)),
             _ => {
@@ -259,7 +262,7 @@ fn separator(checker: &mut Checker<'_>, format: Option<FileFormat>, cut: bool) -
                 None
             }
         },
-        _ => None,
+        FileFormat::Json | FileFormat::Parquet | FileFormat::Orc | FileFormat::Binary => None,
     }
 }
 
@@ -281,30 +284,79 @@ fn file_columns(
     given: Option<&TableSchema>,
     files: &[FoundFile],
     path: &str,
+    warnings: &mut Problems,
 ) -> Option<Vec<Column>> {
-    match (given, format) {
-        (Some(given), FileFormat::Parquet | FileFormat::Text) if given.columns.is_empty() => {}
-        (Some(given), _) => return Some(given.columns.to_vec()),
-        (None, FileFormat::Csv | FileFormat::Json) => {
-            checker.error("schema", "is required for this format but not given");
-            return None;
-        }
-        (None, _) => {}
+    let content = || vec![Column::new(CONTENT, DataType::String)];
+    match format {
+        FileFormat::Binary => Some(binary::columns()),
+        FileFormat::Text => Some(match given {
+            Some(given) if !given.columns.is_empty() => given.columns.to_vec(),
+            _ => content(),
+        }),
+        FileFormat::Csv | FileFormat::Json | FileFormat::Excel | FileFormat::Xml => match given {
+            None => {
+                checker.error("schema", "is required for this format but not given");
+                None
+            }
+            Some(given) if given.columns.is_empty() && !files.is_empty() => {
+                checker.error("schema", "names no columns: give them as fields or columns");
+                None
+            }
+            Some(given) => Some(given.columns.to_vec()),
+        },
+        FileFormat::Parquet | FileFormat::Orc => match (files.first(), given) {
+            (Some(first), given) => header_columns(checker, format, first, given, warnings),
+            (None, Some(given)) if !given.columns.is_empty() => Some(given.columns.to_vec()),
+            (None, _) => {
+                // As in the reference engine: a table of one column, and no rows.
+                let message = format!("there is no file below {path} to read the columns from, nor a schema");
+                warnings.push(Problem { severity: Severity::Warning, ..checker.problem("path", message) });
+                Some(content())
+            }
+        },
     }
-    if format == FileFormat::Text {
-        return Some(vec![Column::new(CONTENT, DataType::String)]);
-    }
-    let Some(first) = files.first() else {
-        checker.error("path", format!("there is no file below {path} to read the schema from: give a schema"));
-        return None;
-    };
-    match parquet::columns_of(Path::new(first.path.as_ref())) {
-        Ok(columns) => Some(columns),
+}
+
+/// The columns of a file that brings its own, each with the type of the schema where the file's can be read so, and
+/// those of the schema that only other files can have.
+fn header_columns(
+    checker: &mut Checker<'_>,
+    format: FileFormat,
+    file: &FoundFile,
+    given: Option<&TableSchema>,
+    warnings: &mut Problems,
+) -> Option<Vec<Column>> {
+    let path = Path::new(file.path.as_ref());
+    let found = if format == FileFormat::Orc { orc::columns_of(path) } else { parquet::columns_of(path) };
+    let mut columns = match found {
+        Ok(columns) => columns,
         Err(error) => {
             checker.error("path", error.to_string());
-            None
+            return None;
+        }
+    };
+    let Some(given) = given else { return Some(columns) };
+    let mut odd = |message: String| {
+        warnings.push(Problem { severity: Severity::Warning, ..checker.problem("schema", message) });
+    };
+    for column in &mut columns {
+        let Some(wanted) = given.columns.iter().find(|wanted| wanted.name == column.name) else { continue };
+        if convert::can_convert(&column.data_type, &wanted.data_type) {
+            *column = wanted.clone();
+        } else {
+            odd(format!(
+                "column '{}' stays {}, as in the files: that cannot be read as {}",
+                column.name, column.data_type, wanted.data_type
+            ));
         }
     }
+    for wanted in given.columns.iter() {
+        if !columns.iter().any(|column| column.name == wanted.name) {
+            odd(format!("column '{}' is not in {}: it is null in the rows of such files", wanted.name, file.path));
+            columns.push(wanted.clone());
+        }
+    }
+    Some(columns)
 }
 
 fn read_columns(checker: &mut Checker<'_>, columns: &[Column], known: bool) -> Vec<usize> {
@@ -389,8 +441,8 @@ fn java_hash(text: &str) -> usize {
     (hash & 0x7fff_ffff) as usize
 }
 
-/// State of a split, 19 bytes, little endian: version (1 byte, 1), index of the table (2), place (8), lines before it
-/// (8).
+/// State of a split, 23 bytes, little endian: version (1 byte, 2), index of the table (2), place (8), lines before it
+/// (8), number of the file in an archive (4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SplitState {
     /// Which of the source's tables.
@@ -400,24 +452,26 @@ pub struct SplitState {
 }
 
 impl SplitState {
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
 
     /// As bytes.
     pub fn encode(self) -> Bytes {
-        let mut bytes = Vec::with_capacity(19);
+        let mut bytes = Vec::with_capacity(23);
         bytes.push(Self::VERSION);
         bytes.extend_from_slice(&self.table.to_le_bytes());
         bytes.extend_from_slice(&self.place.offset.to_le_bytes());
         bytes.extend_from_slice(&self.place.line.to_le_bytes());
+        bytes.extend_from_slice(&self.place.entry.to_le_bytes());
         bytes.into()
     }
 
     /// From bytes; `None` when they are none of this version.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let bytes: &[u8; 19] = bytes.try_into().ok()?;
+        let bytes: &[u8; 23] = bytes.try_into().ok()?;
         let long = |at: usize| Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
         (bytes[0] == Self::VERSION).then_some(())?;
         let table = u16::from_le_bytes([bytes[1], bytes[2]]);
-        Some(Self { table, place: Place { offset: long(3)?, line: long(11)? } })
+        let entry = u32::from_le_bytes(*bytes.last_chunk()?);
+        Some(Self { table, place: Place { offset: long(3)?, line: long(11)?, entry } })
     }
 }

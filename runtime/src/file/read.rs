@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -18,9 +19,16 @@ use crate::plugin::TaskError;
 /// A file opened for reading.
 #[derive(Debug)]
 pub struct ReadFile {
-    file: Rc<BufferedFile>,
+    bytes: Source,
     path: Arc<Path>,
     length: u64,
+}
+
+/// Where the bytes of a file are.
+#[derive(Clone, Debug)]
+enum Source {
+    Ring(Rc<BufferedFile>),
+    Memory(Bytes),
 }
 
 impl ReadFile {
@@ -41,7 +49,13 @@ impl ReadFile {
                 return Err(error);
             }
         };
-        Ok(Self { file: Rc::new(file), path, length })
+        Ok(Self { bytes: Source::Ring(Rc::new(file)), path, length })
+    }
+
+    /// Bytes in memory as if they were a file of this name. For tools and tests: it needs no executor.
+    pub fn in_memory(path: impl Into<PathBuf>, bytes: Bytes) -> Self {
+        let length = bytes.len() as u64;
+        Self { bytes: Source::Memory(bytes), path: path.into().into(), length }
     }
 
     /// Length in bytes when the file was opened.
@@ -73,11 +87,14 @@ impl ReadFile {
         if self.length.checked_sub(offset).is_none_or(|left| left < length as u64) {
             return Err(ends_early(self.length));
         }
+        let file = match &self.bytes {
+            Source::Ring(file) => file,
+            Source::Memory(bytes) => return Ok(bytes.slice(offset as usize..offset as usize + length)),
+        };
         let mut found = Vec::with_capacity(length);
         while found.len() < length {
             let wanted = (length - found.len()).min(READ_CHUNK_BYTES * 4);
-            let part = self
-                .file
+            let part = file
                 .read_at(offset + found.len() as u64, wanted)
                 .await
                 .map_err(|error| ring_failure("reading", &self.path, error))?;
@@ -99,12 +116,20 @@ impl ReadFile {
         ReadStream { next: offset, chunk: chunk_bytes.max(1), pending: VecDeque::new(), file: self }
     }
 
+    /// Reads a part of the file, ahead of its user; the file stays open for other parts.
+    pub fn part(&self, range: Range<u64>) -> ReadStream {
+        let length = range.end.min(self.length);
+        let file = Self { bytes: self.bytes.clone(), path: Arc::clone(&self.path), length };
+        file.stream(range.start)
+    }
+
     /// Closes the file.
     ///
     /// # Errors
     /// As the operating system tells.
     pub async fn close(self) -> Result<(), TaskError> {
-        match Rc::try_unwrap(self.file) {
+        let Source::Ring(file) = self.bytes else { return Ok(()) };
+        match Rc::try_unwrap(file) {
             Ok(file) => file.close().await.map_err(|error| ring_failure("closing", &self.path, error)),
             // A read is under way; the last holder closes the file.
             Err(_) => Ok(()),
@@ -152,9 +177,19 @@ impl ReadStream {
     }
 
     fn poll_fill(&mut self, context: &mut Context<'_>, into: &mut Vec<u8>) -> Poll<Result<usize, TaskError>> {
+        let file = match &self.file.bytes {
+            Source::Ring(file) => file,
+            Source::Memory(bytes) => {
+                let end = self.file.length.min(self.next.saturating_add(self.chunk as u64));
+                let piece = bytes.get(self.next as usize..end as usize).unwrap_or_default();
+                into.extend_from_slice(piece);
+                self.next += piece.len() as u64;
+                return Poll::Ready(Ok(piece.len()));
+            }
+        };
         while self.pending.len() < READS_AHEAD_MAX && self.next < self.file.length {
             let length = (self.file.length - self.next).min(self.chunk as u64);
-            let mut read: PendingRead = Box::pin(read_fully(Rc::clone(&self.file.file), self.next, length as usize));
+            let mut read: PendingRead = Box::pin(read_fully(Rc::clone(file), self.next, length as usize));
             self.next += length;
             // The first poll puts the read into the ring.
             self.pending.push_back(match read.as_mut().poll(context) {

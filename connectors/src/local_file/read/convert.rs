@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, ListArray, MapArray, NullArray, StructArray};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, MapArray, NullArray, StringArray, StructArray};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{
-    DataType as ArrowType, Field as ArrowField, Int64Type, TimeUnit, TimestampMicrosecondType, TimestampNanosecondType,
+    DataType as ArrowType, Field as ArrowField, Int64Type, Time64NanosecondType, TimeUnit, TimestampMicrosecondType,
+    TimestampNanosecondType,
 };
 use arrow::util::display::FormatOptions;
-use egret_runtime::row::{DataType, Field};
+use egret_runtime::row::show::{is_null, write_value};
+use egret_runtime::row::{DataType, Field, text};
 
 /// The type that holds every value of an Arrow type; `None` when there is none.
 pub fn type_of(arrow: &ArrowType) -> Option<DataType> {
@@ -56,6 +58,37 @@ fn decimal_of(precision: u8, scale: i8) -> Option<DataType> {
     (precision <= 38 && scale >= 0).then_some(DataType::Decimal { precision, scale })
 }
 
+/// Whether every column of one type can be turned into another; single values may fail all the same.
+pub fn can_convert(from: &DataType, to: &DataType) -> bool {
+    let is_number = |data_type: &DataType| {
+        matches!(
+            data_type,
+            DataType::TinyInt
+                | DataType::SmallInt
+                | DataType::Int
+                | DataType::BigInt
+                | DataType::Float
+                | DataType::Double
+                | DataType::Decimal { .. }
+        )
+    };
+    match (from, to) {
+        (DataType::Array(from), DataType::Array(to)) => can_convert(from, to),
+        (DataType::Map(from_key, from), DataType::Map(to_key, to)) => {
+            can_convert(from_key, to_key) && can_convert(from, to)
+        }
+        (DataType::Row(from), DataType::Row(to)) => to.iter().all(|to| {
+            let from = from.iter().find(|from| from.name == to.name);
+            from.is_none_or(|from| can_convert(&from.data_type, &to.data_type))
+        }),
+        (DataType::Array(_) | DataType::Map(_, _) | DataType::Row(_), _) => *to == DataType::Null,
+        (_, DataType::String | DataType::Null) | (DataType::Null, _) => true,
+        (DataType::Timestamp, DataType::Time | DataType::Date) | (DataType::Date, DataType::Timestamp) => true,
+        (DataType::String, DataType::Bytes) => true,
+        (from, to) => from == to || (is_number(from) && is_number(to)),
+    }
+}
+
 /// Turns a column into the Arrow type of `target`; counts timestamps that lose digits finer than microseconds.
 ///
 /// # Errors
@@ -67,6 +100,9 @@ pub fn column(column: &ArrayRef, target: &DataType, digits_lost: &mut u64) -> Re
     }
     match (column.data_type(), target) {
         (_, DataType::Null) => Ok(Arc::new(NullArray::new(column.len()))),
+        (ArrowType::Null, _) => Ok(arrow::array::new_null_array(&wanted, column.len())),
+        (found, DataType::String) if !is_text(found) => texts(column, digits_lost),
+        (ArrowType::Timestamp(unit, _), DataType::Time) => times(column, *unit),
         (ArrowType::Timestamp(TimeUnit::Nanosecond, _), DataType::Timestamp) => {
             let nanos = column.as_primitive::<TimestampNanosecondType>();
             let fine = |nanos: &Option<i64>| nanos.is_some_and(|nanos| nanos % 1000 != 0);
@@ -115,6 +151,49 @@ pub fn column(column: &ArrayRef, target: &DataType, digits_lost: &mut u64) -> Re
     }
 }
 
+fn is_text(arrow: &ArrowType) -> bool {
+    match arrow {
+        ArrowType::Utf8 | ArrowType::LargeUtf8 | ArrowType::Utf8View => true,
+        ArrowType::Dictionary(_, values) => is_text(values),
+        _ => false,
+    }
+}
+
+/// Values as Java prints them; bytes as the text that they are.
+fn texts(found: &ArrayRef, digits_lost: &mut u64) -> Result<ArrayRef, String> {
+    let data_type = type_of(found.data_type()).ok_or_else(|| format!("{} has no text", found.data_type()))?;
+    if matches!(data_type, DataType::Array(_) | DataType::Map(_, _) | DataType::Row(_)) {
+        return Err(format!("{} cannot be read as STRING", found.data_type()));
+    }
+    let values = column(found, &data_type, digits_lost)?;
+    let text = |row: usize| {
+        (!is_null(values.as_ref(), row)).then(|| match &data_type {
+            DataType::Bytes => String::from_utf8_lossy(values.as_binary::<i32>().value(row)).into_owned(),
+            data_type => {
+                let mut text = String::new();
+                write_value(&mut text, values.as_ref(), data_type, row);
+                text
+            }
+        })
+    };
+    Ok(Arc::new(StringArray::from_iter((0..values.len()).map(text))))
+}
+
+/// The time of day of timestamps.
+fn times(found: &ArrayRef, unit: TimeUnit) -> Result<ArrayRef, String> {
+    let nanos = match unit {
+        TimeUnit::Second => 1_000_000_000,
+        TimeUnit::Millisecond => 1_000_000,
+        TimeUnit::Microsecond => 1_000,
+        TimeUnit::Nanosecond => 1,
+    };
+    let day = text::DAY_NANOS / nanos;
+    let values = cast(found, &ArrowType::Timestamp(unit, None))?;
+    let values = cast(&values, &ArrowType::Int64)?;
+    let of_day = |value: i64| value.rem_euclid(day) * nanos;
+    Ok(Arc::new(values.as_primitive::<Int64Type>().unary::<_, Time64NanosecondType>(of_day)))
+}
+
 /// Fields by name; one that the file lacks is null.
 fn row(found: &StructArray, fields: &[Field], wanted: &ArrowType, digits_lost: &mut u64) -> Result<ArrayRef, String> {
     let ArrowType::Struct(types) = wanted else { unreachable!("rows are Arrow structs") };
@@ -153,8 +232,7 @@ impl Reinterpret for arrow::array::Int64Array {
 #[cfg(test)]
 mod tests {
     use arrow::array::{
-        DictionaryArray, Int32Array, LargeStringArray, StringArray, TimestampMillisecondArray,
-        TimestampNanosecondArray, UInt64Array,
+        DictionaryArray, Int32Array, LargeStringArray, TimestampMillisecondArray, TimestampNanosecondArray, UInt64Array,
     };
     use arrow::datatypes::Int32Type;
 

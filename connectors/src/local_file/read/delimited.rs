@@ -53,7 +53,7 @@ impl DelimitedReader {
         rules: ValueRules,
         probe: Rc<TaskProbe>,
     ) -> Self {
-        let to_skip = if input.place().offset == 0 { format.skip_rows } else { 0 };
+        let to_skip = format.skip_rows.saturating_sub(input.place().line);
         Self { format, schema, input, tokens: Tokens::default(), rules, to_skip, probe }
     }
 
@@ -76,7 +76,7 @@ impl DelimitedReader {
             let decoded = decode_column(&column.data_type, &cells, &self.rules);
             columns.push(decoded.map_err(|bad| self.bad_value(column, &bad))?);
         }
-        self.probe.warn(self.rules.digits_lost.take());
+        self.probe.warn(self.rules.lost());
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
     }
@@ -253,7 +253,7 @@ fn append_nested(builder: &mut ColumnBuilder, text: &[u8], level: u8, rules: &Va
 /// Appends a map's key, which may not be null: an empty one is the empty text where it can be.
 fn append_key(keys: &mut ColumnBuilder, key: &[u8], level: u8, rules: &ValueRules) -> Result<(), ()> {
     match keys {
-        ColumnBuilder::String(keys) => keys.append_value(std::str::from_utf8(key).map_err(|_| ())?),
+        ColumnBuilder::String(keys) => keys.append_value(rules.utf8(key)),
         ColumnBuilder::Bytes(keys) => keys.append_value(key),
         ColumnBuilder::Null(_) => return Err(()),
         _ if values::is_blank(key) => return Err(()),

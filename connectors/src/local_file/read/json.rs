@@ -62,7 +62,7 @@ impl JsonReader {
         rules: ValueRules,
         probe: Rc<TaskProbe>,
     ) -> Self {
-        let to_skip = if input.place().offset == 0 { skip_rows } else { 0 };
+        let to_skip = skip_rows.saturating_sub(input.place().line);
         Self { columns, schema, input, tokens: Tokens::default(), rules, to_skip, probe }
     }
 
@@ -99,7 +99,7 @@ impl JsonReader {
                 self.input.failure(at, bad_value_message(column, &bad))
             })?);
         }
-        self.probe.warn(self.rules.digits_lost.take());
+        self.probe.warn(self.rules.lost());
         let options = RecordBatchOptions::new().with_row_count(Some(self.tokens.rows.len()));
         Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
     }
@@ -471,6 +471,23 @@ fn append(
         (builder, _) => scalar(builder, data_type, span, value, rules)?,
     }
     Ok(())
+}
+
+/// Appends a value from its JSON text.
+///
+/// # Errors
+/// When the text is no JSON, or not of the type.
+pub fn append_text(
+    builder: &mut ColumnBuilder,
+    data_type: &DataType,
+    text: &[u8],
+    rules: &ValueRules,
+) -> Result<(), Wrong> {
+    let (span, behind) = value_at(text, skip_blank(text, 0)).map_err(|malformed| Some(malformed.what))?;
+    if skip_blank(text, behind) < text.len() {
+        return Err(Some("text follows the JSON value"));
+    }
+    append(builder, data_type, span, text, rules)
 }
 
 fn nested(span: Span, value: &[u8], open: u8, what: &'static str) -> Result<(), Wrong> {

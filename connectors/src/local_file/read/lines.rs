@@ -1,12 +1,10 @@
 //! The text of a file in memory: as much of it as is being cut into rows.
 
-use std::path::Path;
-
-use egret_runtime::file::ReadStream;
 use egret_runtime::plugin::TaskError;
 use memchr::memchr_iter;
 
 use super::Place;
+use super::bytes::ByteStream;
 
 /// Longest line that `max_line_bytes` can allow: places in a text are 31 bits wide.
 pub const LINE_BYTES_LIMIT: usize = 1 << 30;
@@ -16,7 +14,9 @@ pub const LINE_BYTES_MAX: usize = 16 << 20;
 
 /// A window that moves over a file. Holds at most one unfinished line and one and a half chunks.
 pub struct LineInput {
-    stream: ReadStream,
+    stream: Box<dyn ByteStream>,
+    /// For messages: the file.
+    about: Box<str>,
     window: Vec<u8>,
     /// Bytes of the window that rows were made of already.
     used: usize,
@@ -28,15 +28,19 @@ pub struct LineInput {
 }
 
 impl LineInput {
-    /// Reads on from a place.
-    pub fn new(stream: ReadStream, place: Place, line_bytes_max: usize) -> Self {
-        let low_water = stream.chunk_bytes().div_ceil(2);
-        Self { stream, window: Vec::new(), used: 0, place, ended: false, line_bytes_max, low_water }
-    }
-
-    /// The file.
-    pub fn path(&self) -> &Path {
-        self.stream.path()
+    /// Reads on from a place, where `stream` stands already; `about` names the file.
+    pub fn new(stream: Box<dyn ByteStream>, about: &str, place: Place, line_bytes_max: usize) -> Self {
+        let low_water = stream.piece_bytes().div_ceil(2);
+        Self {
+            stream,
+            about: about.into(),
+            window: Vec::new(),
+            used: 0,
+            place,
+            ended: false,
+            line_bytes_max,
+            low_water,
+        }
     }
 
     /// Where the text that is left begins.
@@ -65,7 +69,7 @@ impl LineInput {
         if self.window.len() - self.used > self.line_bytes_max {
             return Err(TaskError::permanent(format!(
                 "{}: line {} is longer than max_line_bytes = {}",
-                self.path().display(),
+                self.about,
                 self.place.line + 1,
                 self.line_bytes_max
             )));
@@ -101,7 +105,7 @@ impl LineInput {
     pub fn failure(&self, at: usize, message: impl std::fmt::Display) -> TaskError {
         let text = &self.window[self.used..];
         let line = self.place.line + memchr_iter(b'\n', &text[..at.min(text.len())]).count() as u64 + 1;
-        TaskError::permanent(format!("{}: line {line}: {message}", self.path().display()))
+        TaskError::permanent(format!("{}: line {line}: {message}", self.about))
     }
 
     /// Closes the file.

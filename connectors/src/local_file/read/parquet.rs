@@ -107,10 +107,8 @@ fn batch_rows(metadata: &ParquetMetaData) -> usize {
     (BATCH_BYTES / usize::try_from(largest).unwrap_or(usize::MAX).max(1)).clamp(1, BATCH_ROWS)
 }
 
-/// Calls the decoder, which a broken file may bring to a panic rather than an error.
 fn guarded<T>(decode: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(decode))
-        .unwrap_or_else(|_| Err(ParquetError::General("the file is broken: its decoder gave up".into())))
+    super::guarded(decode).map_err(ParquetError::General).and_then(|decoded| decoded)
 }
 
 /// Checks the end of a file: its metadata must lie within it. The decoder takes that for granted.
@@ -267,7 +265,7 @@ impl FileReader for ParquetReader {
     }
 
     fn place(&self) -> Place {
-        Place { offset: self.rows, line: self.rows }
+        Place { offset: self.rows, line: self.rows, entry: 0 }
     }
 
     async fn close(self: Box<Self>) -> Result<(), TaskError> {

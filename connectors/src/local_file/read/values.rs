@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -41,11 +42,27 @@ pub fn shown(value: &[u8]) -> String {
 pub struct ValueRules {
     /// Dates, times and datetimes.
     pub patterns: Patterns,
-    /// Timestamps that lost digits finer than microseconds.
+    /// Timestamps that lost digits finer than microseconds, and numbers that lost a fraction.
     pub digits_lost: Cell<u64>,
+    /// Whatever else is odd: characters that could not be decoded, files that are not compressed as told.
+    pub odd: Rc<Cell<u64>>,
 }
 
 impl ValueRules {
+    /// What was lost or odd since the last call.
+    pub fn lost(&self) -> u64 {
+        self.digits_lost.take() + self.odd.take()
+    }
+
+    /// The text of bytes; what is no UTF-8 becomes U+FFFD, as in Java, and is counted.
+    pub fn utf8<'a>(&self, bytes: &'a [u8]) -> Cow<'a, str> {
+        let text = String::from_utf8_lossy(bytes);
+        if let Cow::Owned(_) = text {
+            self.odd.set(self.odd.get() + 1);
+        }
+        text
+    }
+
     /// Reads a timestamp and counts lost digits.
     pub fn timestamp(&self, text: &[u8]) -> Option<i64> {
         let (micros, lost) = self.patterns.parse_datetime(text)?;
@@ -105,7 +122,7 @@ pub fn scalars(data_type: &DataType, fields: &impl Fields, rules: &ValueRules) -
         DataType::Date => numbers::<Date32Type>(fields, |text| rules.patterns.parse_date(text)),
         DataType::Time => numbers::<Time64NanosecondType>(fields, |text| rules.patterns.parse_time(text)),
         DataType::Timestamp => numbers::<TimestampMicrosecondType>(fields, |text| rules.timestamp(text)),
-        DataType::String => strings(fields),
+        DataType::String => strings(fields, rules),
         _ => return None,
     })
 }
@@ -198,20 +215,20 @@ fn gather(fields: &impl Fields) -> Result<Gathered, BadValue> {
 }
 
 /// Builds a column of strings.
-pub fn strings(fields: &impl Fields) -> Result<ArrayRef, BadValue> {
+pub fn strings(fields: &impl Fields, rules: &ValueRules) -> Result<ArrayRef, BadValue> {
     let Gathered { bytes, ends, mut valid } = gather(fields)?;
     let offsets = OffsetBuffer::new(ScalarBuffer::from(ends));
     let bytes = Buffer::from_vec(bytes);
+    let valid = valid.finish();
     // One check for all values is many times cheaper than one for each.
-    match StringArray::try_new(offsets.clone(), bytes.clone(), valid.finish()) {
-        Ok(column) => Ok(Arc::new(column)),
-        Err(_) => {
-            let broken = |pair: &[i32]| std::str::from_utf8(&bytes[pair[0] as usize..pair[1] as usize]).is_err();
-            let row = offsets.windows(2).position(broken).unwrap_or(0);
-            let value = &bytes[offsets[row] as usize..offsets[row + 1] as usize];
-            Err(BadValue { row, shown: shown(value), why: Some("not UTF-8") })
-        }
+    if let Ok(column) = StringArray::try_new(offsets.clone(), bytes.clone(), valid.clone()) {
+        return Ok(Arc::new(column));
     }
+    let value = |row: usize| {
+        let is_valid = valid.as_ref().is_none_or(|valid| valid.is_valid(row));
+        is_valid.then(|| rules.utf8(&bytes[offsets[row] as usize..offsets[row + 1] as usize]))
+    };
+    Ok(Arc::new(StringArray::from_iter((0..fields.rows()).map(value))))
 }
 
 /// Builds a column of bytes.
@@ -332,7 +349,7 @@ pub fn append_scalar(builder: &mut ColumnBuilder, text: &[u8], rules: &ValueRule
         ColumnBuilder::Decimal { builder, precision, scale } => {
             builder.append_value(decimal(text, *precision, *scale).ok_or(())?);
         }
-        ColumnBuilder::String(builder) => builder.append_value(std::str::from_utf8(text).map_err(|_| ())?),
+        ColumnBuilder::String(builder) => builder.append_value(rules.utf8(text)),
         ColumnBuilder::Date(builder) => builder.append_value(rules.patterns.parse_date(text).ok_or(())?),
         ColumnBuilder::Time(builder) => builder.append_value(rules.patterns.parse_time(text).ok_or(())?),
         ColumnBuilder::Timestamp(builder) => builder.append_value(rules.timestamp(text).ok_or(())?),

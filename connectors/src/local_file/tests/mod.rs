@@ -1,10 +1,14 @@
 //! Tests of the source and the sink through the plugin traits, on real files.
 
+mod columnar;
 mod corpus;
+mod excel;
 mod formats;
+mod packed;
 mod reading;
 pub(super) mod round_trip;
 mod writing;
+mod xml;
 
 use std::future::Future;
 use std::rc::Rc;

@@ -149,8 +149,11 @@ fn parquet_brings_its_own_schema() {
     assert_eq!(some.column(1), rows.column(3));
     let wider =
         read(&format!("path = \"{path}\", file_format_type = parquet, schema.fields {{ c3 = bigint, new = int }}"));
-    assert_eq!(wider.column(1).null_count(), 100);
-    assert_eq!(shown(&wider)[1][0], shown(&rows)[1][3]);
+    // All columns of the file, with the types of the schema where it names them.
+    assert_eq!(wider.num_columns(), rows.num_columns() + 1);
+    assert_eq!(wider.column_by_name("new").map(|column| column.null_count()), Some(100));
+    assert_eq!(wider.column_by_name("c3").map(|column| column.data_type().clone()), Some(DataType::BigInt.arrow()));
+    assert_eq!(shown(&wider)[1][3], shown(&rows)[1][3]);
 }
 
 #[test]
@@ -191,9 +194,16 @@ fn a_parquet_file_that_is_cut_off_is_refused() {
     let path = folder.path().join("a.parquet");
     for text in ["PAR1", "PAR1xxxxPAR1", "PAR1\u{0}\u{0}\u{0}\u{7f}PAR1", "no parquet at all"] {
         std::fs::write(&path, text).expect("write");
-        let options = format!("path = \"{}\", file_format_type = parquet", path.display());
+        let options = format!("path = \"{}\", file_format_type = parquet", folder.path().display());
         assert!(plan_source(&options).is_err(), "{text:?}");
-        assert!(read_error(&format!("{options}, schema.fields {{ a = int }}")).contains("as parquet"), "{text:?}");
+        // A whole file before it, so that the plan succeeds.
+        let whole = std::fs::File::create(folder.path().join("0.parquet")).expect("a file");
+        let rows = all_rows(&[Column::new("a", DataType::Int)], 1);
+        let mut writer = parquet::arrow::ArrowWriter::try_new(whole, rows.schema(), None).expect("a writer");
+        writer.write(&rows).expect("written");
+        writer.close().expect("closed");
+        assert!(read_error(&options).contains("a.parquet as parquet"), "{text:?}");
+        std::fs::remove_file(folder.path().join("0.parquet")).expect("removed");
     }
 }
 
