@@ -1,0 +1,30 @@
+//! Any bytes are read as text or csv, in several encodings, without a panic.
+#![no_main]
+
+use std::sync::LazyLock;
+
+use egret_connectors::local_file::fuzzing::Fuzzed;
+use libfuzzer_sys::fuzz_target;
+
+const SCHEMA: &str = "schema { fields { n = int, s = string, d = \"decimal(20, 4)\", b = bytes, t = timestamp, day = date, at = time, f = double, ok = boolean, \
+     l = \"array<int>\", m = \"map<string, array<string>>\", r = { x = int, y = string, z = { u = bigint } } } }";
+
+const KINDS: &[&str] = &[
+    "file_format_type = csv",
+    "file_format_type = text",
+    "file_format_type = text, field_delimiter = \"[,;]+\"",
+    "file_format_type = csv, encoding = GBK, skip_header_row_number = 1",
+    "file_format_type = csv, encoding = UTF-16",
+    "file_format_type = text, encoding = UTF-32, max_line_bytes = 64",
+    "file_format_type = csv, encoding = ISO-2022-JP",
+    "file_format_type = csv, read_columns = [r, n]",
+];
+
+static TABLES: LazyLock<Vec<Fuzzed>> =
+    LazyLock::new(|| KINDS.iter().map(|kind| Fuzzed::new(&format!("{kind}\n{SCHEMA}"))).collect());
+
+fuzz_target!(|data: &[u8]| {
+    // The first byte says how the others are read.
+    let Some((kind, data)) = data.split_first() else { return };
+    TABLES[usize::from(*kind) % TABLES.len()].read(data);
+});
