@@ -47,9 +47,14 @@ async fn converse(shard: &Rc<Shard>, wire: &Rc<Wire>) -> Option<Verdict> {
         move |request| answer(shard.clone(), state.clone(), request)
     });
     let mut connection = shard.protocol.serve_connection(Io::new(wire.clone()), service);
+    let mut finishing = false;
     poll_fn(|cx| {
         state.remember_waker(cx);
-        if state.take_finish() {
+        finishing |= state.take_finish();
+        if finishing && !wire.has_begun() {
+            // An idle connection ends now, another one after its answer. A request that has begun to arrive, be it
+            // only in the kernel's buffer, is waited for: it is answered, and then the connection ends.
+            finishing = false;
             Pin::new(&mut connection).graceful_shutdown();
         }
         match state.verdict() {
@@ -64,6 +69,12 @@ async fn converse(shard: &Rc<Shard>, wire: &Rc<Wire>) -> Option<Verdict> {
             let was_answering = state.is_answering();
             let done = Pin::new(&mut connection).poll(cx);
             let blocked = state.is_write_blocked();
+            if done.is_pending() && finishing && !wire.has_begun() {
+                // The request has arrived.
+                finishing = false;
+                Pin::new(&mut connection).graceful_shutdown();
+                continue;
+            }
             if done.is_pending() && was_answering && !state.is_answering() {
                 // A body that was held back can end in a flush after which hyper does not look at its input again,
                 // although it has read the next request already. It is made to look.

@@ -244,6 +244,15 @@ impl Wire {
         &self.state
     }
 
+    /// Whether a request has begun to arrive, as far as anybody can tell.
+    pub(crate) fn has_begun(&self) -> bool {
+        match self.state.phase() {
+            Phase::Head => true,
+            Phase::Fresh | Phase::Idle => self.stream.borrow().has_unread(),
+            Phase::Body | Phase::Handling | Phase::Answering | Phase::Lingering => false,
+        }
+    }
+
     /// Sends what was collected. Ready when nothing is left.
     pub(crate) fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut out = self.out.borrow_mut();

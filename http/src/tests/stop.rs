@@ -3,6 +3,7 @@
 use super::*;
 use crate::StartError;
 use egret_runtime::net::ClaimError;
+use egret_runtime::shard::ShardId;
 use std::net::TcpStream;
 
 #[test]
@@ -67,4 +68,49 @@ fn what_does_not_finish_in_time_is_cut() {
     assert_eq!(running.stop(Duration::from_millis(200)), 2);
     assert!(begun.elapsed() < Duration::from_secs(5));
     assert!(stuck.is_closed() && half.is_closed());
+}
+
+/// The executor stands still while requests arrive and the stop is asked for: all of them are in the kernel's buffers
+/// when it goes on.
+#[test]
+fn requests_that_have_arrived_unseen_are_answered() {
+    let mut running = Running::new();
+    let mut kept: Vec<_> = (0..20).map(|_| running.client()).collect();
+    assert!(kept.iter_mut().all(|client| client.get("/test/ok").status == 200));
+    let mut fresh: Vec<_> = (0..20).map(|_| running.client()).collect();
+    eventually("all are connected", || running.stats().open.get() == 40);
+    let (begun, stands) = std::sync::mpsc::sync_channel(1);
+    let blocked = running.shards.front(ShardId(0)).spawn(move || async move {
+        begun.send(()).expect("the test waits");
+        std::thread::sleep(Duration::from_millis(300));
+    });
+    blocked.expect("room");
+    stands.recv().expect("it stands still");
+    for client in kept.iter_mut().chain(&mut fresh) {
+        client.send("GET /test/ok HTTP/1.1\r\nhost: x\r\n\r\n");
+    }
+    assert_eq!(running.stop(Duration::from_secs(10)), 0);
+    for client in kept.iter_mut().chain(&mut fresh) {
+        assert_eq!(client.response().status, 200);
+        assert!(client.is_closed());
+    }
+}
+
+#[test]
+fn a_request_that_has_arrived_in_part_is_waited_for() {
+    let mut running = Running::new();
+    let mut kept = running.client();
+    assert_eq!(kept.get("/test/ok").status, 200);
+    let before = running.stats().bytes_in.get();
+    kept.send("GET /test/ok HT");
+    eventually("the part has arrived", || running.stats().bytes_in.get() > before);
+    let address = running.address();
+    let rest = std::thread::spawn(move || {
+        eventually("nobody is let in any more", || TcpStream::connect(address).is_err());
+        kept.send("TP/1.1\r\nhost: x\r\n\r\n");
+        let response = kept.response();
+        (response.status, response.header("connection") == Some("close"), kept.is_closed())
+    });
+    assert_eq!(running.stop(Duration::from_secs(10)), 0);
+    assert_eq!(rest.join().expect("a client"), (200, true, true));
 }

@@ -67,6 +67,13 @@ impl Stream {
         self.socket().send_with_flags(bytes, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
     }
 
+    /// Whether there are bytes that were received and not read, without waiting for readiness to be reported.
+    pub fn has_unread(&self) -> bool {
+        let mut byte = [MaybeUninit::uninit(); 1];
+        let peeked = self.socket().recv_with_flags(&mut byte, libc::MSG_PEEK | libc::MSG_DONTWAIT);
+        peeked.is_ok_and(|bytes| bytes > 0)
+    }
+
     /// Tells the other side that nothing more will be written.
     ///
     /// # Errors
