@@ -1,6 +1,5 @@
 //! The command line: every flag with its documentation.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
@@ -8,6 +7,7 @@ use egret_runtime::config::{Includes, RESERVED_WORDS, ReadOptions, Syntax, Unres
 use egret_runtime::shard::CpuList;
 
 use crate::client::Client;
+use crate::settings::SettingFlags;
 
 /// Runs data-integration jobs natively on io_uring and serves what runs over SeaTunnel's REST API.
 #[derive(Debug, Parser)]
@@ -94,7 +94,8 @@ Examples:
 const SERVE_EXAMPLES: &str = "\
 Examples:
   egret serve
-  egret serve --port 5802 nightly.conf hourly.conf
+  egret serve --config egret.yaml
+  egret serve --port 5802 --second-port off nightly.conf hourly.conf
   egret serve --host 0.0.0.0        # reachable from everywhere: put something in front that asks who is there
 
 SIGTERM or Ctrl-C: no new requests, running requests finish, jobs are stopped, exit status 0.";
@@ -183,24 +184,16 @@ pub struct Serve {
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
 
-    /// Address to listen on; anything but loopback is reachable by others
-    #[arg(long, default_value = "127.0.0.1")]
-    pub host: IpAddr,
-
-    /// Port to listen on; 0 takes a free one
-    #[arg(long, default_value_t = 5801)]
-    pub port: u16,
+    /// The settings of the node, an egret.yaml; docs/settings.md has all keys
+    #[arg(short = 'c', long, value_name = "FILE", env = "EGRET_CONFIG")]
+    pub config: Option<PathBuf>,
 
     /// Value of `${KEY}` in the configs; may be given many times, or with commas: a=1,b=2
     #[arg(short = 'i', long = "variable", value_name = "KEY=VALUE")]
     pub variables: Vec<Variable>,
 
     #[command(flatten)]
-    pub shards: ShardArguments,
-
-    /// Seconds that requests, and then jobs, get to end after a stop signal
-    #[arg(long, value_name = "SECONDS", default_value_t = 15)]
-    pub stop_timeout: u64,
+    pub settings: SettingFlags,
 }
 
 /// `egret plugins`

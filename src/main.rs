@@ -19,6 +19,7 @@ mod plugins;
 mod progress;
 mod run;
 mod serve;
+mod settings;
 mod shade;
 mod statistics;
 mod stdout;
@@ -38,11 +39,11 @@ fn main() -> ExitCode {
         tell!("egret: cannot block SIGINT and SIGTERM: {error}");
         return ExitCode::FAILURE;
     }
-    logging::start(&arguments);
+    let logs = logging::start(&arguments);
     let exit = match arguments.command {
         cli::Command::Run(run) => client::run(&run),
         cli::Command::Check(check) => check.config.needed(|| check::check(&check)),
-        cli::Command::Serve(serve) => serve::serve(&serve),
+        cli::Command::Serve(serve) => serve::serve(&serve, &logs),
         cli::Command::Plugins(plugins) => plugins::plugins(&plugins),
         cli::Command::Encrypt(shade) => shade.config.needed(|| shade::encrypt(&shade)),
         cli::Command::Decrypt(shade) => shade.config.needed(|| shade::decrypt(&shade)),

@@ -2,32 +2,74 @@
 
 use std::time::Duration;
 
-use egret_http::{Server, ServerConfig};
-use egret_runtime::job::{JobSettings, SubmitRequest};
+use egret_http::{Server, ServerConfig, StartError};
+use egret_runtime::job::SubmitRequest;
+use egret_runtime::logs::{JobLogSlot, JobLogs};
+use egret_runtime::net::ClaimError;
 use egret_runtime::shard::signals;
 
-use crate::{cli, node};
+use crate::cli::{self, ShardArguments};
+use crate::node;
+use crate::settings::{Read, Settings};
+
+/// How long the last lines of jobs get to reach their logs.
+const LAST_LINES: Duration = Duration::from_secs(5);
 
 /// Runs the node until it is told to stop; gives the exit status.
-pub fn serve(arguments: &cli::Serve) -> u8 {
-    let node = match node::start(&arguments.shards, JobSettings::default()) {
+pub fn serve(arguments: &cli::Serve, slot: &JobLogSlot) -> u8 {
+    let read = match Settings::read(arguments.config.as_deref(), &arguments.settings) {
+        Ok(read) => read,
+        Err(error) => {
+            tell!("{error}");
+            return 1;
+        }
+    };
+    let Read { settings, unused } = &read;
+    if !unused.is_empty() {
+        tracing::info!("keys that mean nothing here: {}", unused.join(", "));
+    }
+    let logs = match open_logs(settings) {
+        Ok(logs) => logs,
+        Err(message) => {
+            tell!("egret: {message}");
+            return 1;
+        }
+    };
+    slot.fill(logs.clone());
+    let shards = ShardArguments { cores: settings.cores.clone(), work_nice: settings.work_nice };
+    let node = match node::start(&shards, settings.jobs.clone()) {
         Ok(node) => node,
         Err(exit) => return exit,
     };
-    let exit = serve_on(&node, arguments);
-    if let Err(error) = node.shards.stop(Duration::from_secs(arguments.stop_timeout)) {
+    let jobs = node.jobs.clone();
+    logs.spare_running(move |id| jobs.job(id).is_some_and(|job| !job.state().is_final()));
+    let exit = serve_on(&node, arguments, settings, &logs);
+    let stopped = node.shards.stop(settings.stop_timeout);
+    if !logs.flush(LAST_LINES) {
+        tracing::warn!("the last lines of jobs did not reach their logs within {LAST_LINES:?}");
+    }
+    if let Err(error) = stopped {
         tracing::error!("{error}");
         return 1;
     }
     exit
 }
 
-fn serve_on(node: &node::Node, arguments: &cli::Serve) -> u8 {
-    let config = ServerConfig { host: arguments.host, ports: vec![arguments.port], ..ServerConfig::default() };
+fn open_logs(settings: &Settings) -> Result<JobLogs, String> {
+    JobLogs::open(settings.logs()?).map_err(|error| format!("{error} (log_folder, --log-folder)"))
+}
+
+fn serve_on(node: &node::Node, arguments: &cli::Serve, settings: &Settings, logs: &JobLogs) -> u8 {
+    let config = ServerConfig {
+        host: settings.host,
+        ports: settings.ports(),
+        limits: settings.http.clone(),
+        seatunnel: settings.seatunnel.clone(),
+    };
     let server = match Server::start(&node.shards, &config, &node.jobs) {
         Ok(server) => server,
         Err(error) => {
-            tell!("egret: {error}");
+            tell!("egret: {error}{}", without_second_port(&error, settings));
             return 1;
         }
     };
@@ -35,12 +77,16 @@ fn serve_on(node: &node::Node, arguments: &cli::Serve) -> u8 {
         if let Err(message) = submit(node, file, &arguments.variables) {
             tell!("{message}");
             server.stop(Duration::ZERO);
-            node.jobs.stop_all(Duration::from_secs(arguments.stop_timeout));
+            node.jobs.stop_all(settings.stop_timeout);
             return 1;
         }
     }
     for address in server.local_addrs() {
         tracing::info!("listening on http://{address}");
+    }
+    tracing::info!("logs of jobs are in {}", logs.folder().display());
+    if !settings.host.is_loopback() {
+        tracing::warn!("other machines can reach this node, and nobody is asked for a password");
     }
     let cause = match signals::wait_for_stop() {
         Ok(cause) => cause,
@@ -49,7 +95,7 @@ fn serve_on(node: &node::Node, arguments: &cli::Serve) -> u8 {
             return 1;
         }
     };
-    let timeout = Duration::from_secs(arguments.stop_timeout);
+    let timeout = settings.stop_timeout;
     tracing::info!("{cause}: no more requests are taken; jobs are being stopped");
     let open = server.stop(timeout);
     if open > 0 {
@@ -61,6 +107,16 @@ fn serve_on(node: &node::Node, arguments: &cli::Serve) -> u8 {
             tracing::error!("{left} jobs did not end within {timeout:?}");
             1
         }
+    }
+}
+
+/// The other cure where it is the second port that cannot be had.
+fn without_second_port(error: &StartError, settings: &Settings) -> &'static str {
+    match error {
+        StartError::Claim(ClaimError::InUse { address }) if Some(address.port()) == settings.second_port => {
+            "; --second-port off does without this one"
+        }
+        _ => "",
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use support::http::Client;
 use support::node::{self, Node, maps};
-use support::program::{Program, egret};
+use support::program::Program;
 use support::{Folder, assert_holds, eventually};
 
 /// The body of the documentation's submit-job.
@@ -584,9 +584,7 @@ fn an_idle_node_ends_at_once_on_either_signal() {
 /// Starts a node that must not start; gives what it says.
 #[track_caller]
 fn refused_start(arguments: &[&str]) -> String {
-    let mut command = egret(["serve"]);
-    command.args(arguments);
-    let ended = Program::start(command).end().expect_exit(1);
+    let ended = Program::start(node::command(arguments)).end().expect_exit(1);
     assert_eq!(ended.stdout, "");
     ended.stderr
 }

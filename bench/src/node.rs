@@ -35,7 +35,11 @@ impl Node {
     pub fn start(egret: &Path, cores: Option<&str>) -> Result<Self, Box<dyn Error>> {
         let folder = tempfile::tempdir()?;
         let mut command = Command::new(egret);
-        command.args(["serve", "--port", "0"]).env("RUST_LOG", "info").current_dir(folder.path());
+        command
+            .args(["serve", "--port", "0", "--second-port", "off"])
+            .env("RUST_LOG", "info")
+            .env_remove("EGRET_CONFIG");
+        command.arg("--log-folder").arg(folder.path().join("logs")).current_dir(folder.path());
         if let Some(cores) = cores {
             command.args(["--cores", cores]);
         }

@@ -9,6 +9,7 @@ pub mod flow;
 mod java_regex;
 pub mod job;
 pub mod json_path;
+pub mod logs;
 pub mod metrics;
 pub mod net;
 pub mod plan;

@@ -2,7 +2,9 @@
 
 use std::ffi::OsStr;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
 
@@ -107,11 +109,18 @@ impl Node {
     }
 }
 
-/// `egret serve` on a free port.
+/// `egret serve` on a free port, with a folder for logs that no other node uses.
 pub fn command<A: AsRef<OsStr>>(arguments: &[A]) -> Command {
-    let mut command = egret(["serve", "--port", "0"]);
-    command.args(arguments);
+    let mut command = egret(["serve", "--port", "0", "--second-port", "off"]);
+    command.env("XDG_STATE_HOME", state_folder()).args(arguments);
     command
+}
+
+/// A folder of this node alone, in the one that is cleaned with the build.
+fn state_folder() -> PathBuf {
+    static NODES: AtomicUsize = AtomicUsize::new(0);
+    let number = NODES.fetch_add(1, Ordering::Relaxed);
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("nodes/{}-{number}", std::process::id()))
 }
 
 /// The whole path of an endpoint.

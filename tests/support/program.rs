@@ -111,7 +111,14 @@ impl Output {
 /// `egret` with arguments, away from what the caller's environment says about logs.
 pub fn egret<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_egret"));
-    command.args(arguments).env_remove("RUST_LOG").env_remove("RUST_BACKTRACE").stdin(Stdio::null());
+    command
+        .args(arguments)
+        .env_remove("RUST_LOG")
+        .env_remove("RUST_BACKTRACE")
+        .env_remove("EGRET_CONFIG")
+        .env_remove("EGRET_URL")
+        .env_remove("STATE_DIRECTORY")
+        .stdin(Stdio::null());
     command
 }
 
@@ -134,6 +141,16 @@ pub fn run_file(path: &Path) -> Ended {
 impl Program {
     pub fn start(command: Command) -> Self {
         Self::start_heard_until(command, None)
+    }
+
+    /// Starts it with a standard output that this does not read.
+    pub fn start_with_stdout(mut command: Command, stdout: Stdio) -> Self {
+        let mut child = command.stdout(stdout).stderr(Stdio::piped()).spawn().expect("the program starts");
+        // The command holds the descriptors that it was given.
+        drop(command);
+        let stderr = Output::follow(child.stderr.take().expect("piped"), None);
+        let exit = pidfd(&child);
+        Self { child, exit, stdout: Output::follow(std::io::empty(), None), stderr }
     }
 
     /// Starts it, and after a line on standard error that holds `last` closes that stream: what the program writes

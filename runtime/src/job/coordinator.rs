@@ -51,7 +51,7 @@ impl Coordinator {
         let shape = |pipeline: &Pipeline| PipelineShape { tasks: pipeline.task_count(), sinks: pipeline.sinks() };
         let pipelines = self.plan.pipelines.iter().map(shape);
         let machine = JobMachine::new(pipelines, self.restarts, self.checkpoint_interval.is_some());
-        let group = WorkGroup::new(1);
+        let group = WorkGroup::of_job(1, self.job.id());
         let mut run = Run { coordinator: self, group, attempts: BTreeMap::new(), restore: BTreeMap::new() };
         let mut machine = machine;
         run.coordinator.job.enter(JobState::Pending);
@@ -305,7 +305,7 @@ impl Run {
         }
         // The group may have been cancelled with the tasks; what they left behind is still to be cleared away.
         if self.group.is_cancelled() {
-            self.group = WorkGroup::new(1);
+            self.group = WorkGroup::of_job(1, self.coordinator.job.id());
         }
         let (plan, pieces) = (Arc::clone(&self.coordinator.plan), Arc::new(pieces));
         self.on_work(say, move || async move {

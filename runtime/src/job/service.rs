@@ -200,14 +200,19 @@ impl JobService {
             JobMode::Batch => None,
             JobMode::Streaming => Some(inner.settings.checkpoint_interval),
         });
+        let is_given = |key: &str| env.flat.iter().any(|(name, _)| name == key);
         let coordinator = Coordinator {
             job: Arc::clone(&job),
             plan: Arc::new(planned.plan),
             shards: inner.shards.clone(),
             directory: Arc::clone(&inner.directory),
             settings: Arc::clone(&inner.settings),
-            restarts: env.retry_times,
-            retry_interval: env.retry_interval,
+            restarts: if is_given("job.retry.times") { env.retry_times } else { inner.settings.retry_times },
+            retry_interval: if is_given("job.retry.interval.seconds") {
+                env.retry_interval
+            } else {
+                inner.settings.retry_interval
+            },
             checkpoint_interval: interval,
             checkpoint_timeout: env.checkpoint_timeout.unwrap_or(inner.settings.checkpoint_timeout),
             limits: ReadLimits { rows_per_second: env.rows_per_second_max, bytes_per_second: env.bytes_per_second_max },
@@ -217,7 +222,7 @@ impl JobService {
             inner.directory.remove(&job);
             return Err(SubmitError::Busy(full.to_string()));
         }
-        tracing::info!(job = job_id, name = %job.name(), shard = owner.0, "Init JobMaster for Job {}", job.name());
+        tracing::info!(job = job_id, name = %job.name(), shard = owner.0, "Init JobMaster for Job {} ({job_id})", job.name());
         Ok(Submitted { job_id, job_name: planned.name, warnings: planned.warnings, job })
     }
 

@@ -15,6 +15,10 @@ pub struct JobSettings {
     pub stop_timeout: Duration,
     /// Bytes that a queue between two tasks may hold. Default [`crate::flow::QUEUE_BYTES_MAX`].
     pub queue_bytes_max: usize,
+    /// Restarts of a pipeline whose job does not say. Default 3 (contract B.5).
+    pub retry_times: u32,
+    /// Wait before a restart where the job does not say. Default 3 s.
+    pub retry_interval: Duration,
     /// Time between two checkpoints of a streaming job that does not say. Default 10 s.
     pub checkpoint_interval: Duration,
     /// How long a checkpoint of a job that does not say may take. Default 60 s.
@@ -29,6 +33,8 @@ impl Default for JobSettings {
             history_expire: Duration::from_secs(24 * 60 * 60),
             stop_timeout: Duration::from_secs(10),
             queue_bytes_max: crate::flow::QUEUE_BYTES_MAX,
+            retry_times: 3,
+            retry_interval: Duration::from_secs(3),
             checkpoint_interval: Duration::from_secs(10),
             checkpoint_timeout: Duration::from_secs(60),
         }

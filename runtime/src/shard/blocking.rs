@@ -81,8 +81,11 @@ impl BlockingPool {
     /// Runs a closure on one of the threads.
     pub(super) fn run<R: Send + 'static>(&self, closure: impl FnOnce() -> R + Send + 'static) -> Blocking<R> {
         let (sender, result) = oneshot::channel();
+        let job = local::current_job();
         let submitted = self.submit(Box::new(move || {
+            local::set_job(job);
             let outcome = catch_unwind(AssertUnwindSafe(closure));
+            local::set_job(None);
             // Nobody may be waiting any more.
             let _ = sender.send(outcome.map_err(words_of));
         }));

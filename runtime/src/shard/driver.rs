@@ -84,7 +84,7 @@ impl Driver {
         };
         let mut token = Token::new(i64::try_from(slice.as_nanos()).unwrap_or(i64::MAX));
         // The driver itself counts as a task of its own group, so that the group never leaves.
-        let own = Group { state: GroupState::new(1), tasks: 1, busy_ns: 0 };
+        let own = Group { state: GroupState::new(1, None), tasks: 1, busy_ns: 0 };
         let number = token.add_group(own.state.weight);
         debug_assert_eq!(number, OWN_GROUP);
         let limits = Limits { slice, tick: config.tick, tick_with_tasks, tasks_max: config.tasks_max };
@@ -251,7 +251,7 @@ impl Driver {
         counters.poll_task.set(u64::from(index));
         counters.poll_group.set(owner.state.id);
         counters.poll_since.set(self.core.clock(now));
-        enter_task(group, now + self.limits.slice);
+        enter_task(group, owner.state.job, now + self.limits.slice);
         task.state.begin_poll();
         let mut cx = Context::from_waker(&task.waker);
         let outcome = catch_unwind(AssertUnwindSafe(|| task.future.as_mut().poll(&mut cx)));
@@ -285,7 +285,8 @@ impl Driver {
         task.state.end();
         self.free.push(index);
         self.live -= 1;
-        enter_task(task.group, Instant::now());
+        let job = self.groups.get(task.group as usize).and_then(Option::as_ref).and_then(|group| group.state.job);
+        enter_task(task.group, job, Instant::now());
         drop_guarded(&self.core, task.future);
         leave_task();
         self.take_spawned();
@@ -379,7 +380,8 @@ fn armed(mut duration: Duration, cx: &mut Context<'_>) -> Timer {
     }
 }
 
-fn enter_task(group: u32, slice_end: Instant) {
+fn enter_task(group: u32, job: Option<i64>, slice_end: Instant) {
+    local::set_job(job);
     local::with(|local| {
         local.slice_end.set(Some(slice_end));
         local.group.set(Some(group));
@@ -387,6 +389,7 @@ fn enter_task(group: u32, slice_end: Instant) {
 }
 
 fn leave_task() {
+    local::set_job(None);
     local::with(|local| {
         local.slice_end.set(None);
         local.group.set(None);

@@ -31,6 +31,8 @@ impl Drop for Owner {
 pub(super) struct GroupState {
     pub(super) id: u64,
     pub(super) weight: u32,
+    /// The job whose tasks these are, for the events that they log.
+    pub(super) job: Option<i64>,
     cancelled: AtomicBool,
     busy_ns: AtomicU64,
     /// Executors that have been sent tasks of this group.
@@ -44,7 +46,12 @@ impl WorkGroup {
     /// A group of a weight between 1 and [`WorkGroup::WEIGHT_MAX`] (others count as the nearest of these): a group of
     /// weight 2 gets twice the time of one of weight 1 wherever both want all they can get.
     pub fn new(weight: u32) -> Self {
-        Self { owner: Arc::new(Owner(GroupState::new(weight))) }
+        Self { owner: Arc::new(Owner(GroupState::new(weight, None))) }
+    }
+
+    /// As [`WorkGroup::new`], for the tasks of a job: what they log goes to its log.
+    pub fn of_job(weight: u32, job: i64) -> Self {
+        Self { owner: Arc::new(Owner(GroupState::new(weight, Some(job)))) }
     }
 
     /// Drops the group's tasks, each at the next turn of its executor, at once where it is idle. A step that runs is
@@ -75,11 +82,12 @@ impl WorkGroup {
 }
 
 impl GroupState {
-    pub(super) fn new(weight: u32) -> Arc<Self> {
+    pub(super) fn new(weight: u32, job: Option<i64>) -> Arc<Self> {
         static IDS: AtomicU64 = AtomicU64::new(1);
         Arc::new(Self {
             id: IDS.fetch_add(1, Ordering::Relaxed),
             weight: weight.clamp(1, WorkGroup::WEIGHT_MAX),
+            job,
             cancelled: AtomicBool::new(false),
             busy_ns: AtomicU64::new(0),
             members: Mutex::default(),

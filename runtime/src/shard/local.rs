@@ -33,6 +33,18 @@ pub(super) struct Local {
 
 thread_local! {
     static LOCAL: OnceCell<Local> = const { OnceCell::new() };
+    /// The job whose task, or whose blocking work, runs on this thread.
+    static JOB: Cell<Option<i64>> = const { Cell::new(None) };
+}
+
+/// Notes whose code runs on this thread from now on. It costs two stores.
+pub(super) fn set_job(job: Option<i64>) {
+    JOB.set(job);
+}
+
+/// The job whose task, or whose blocking work, calls this.
+pub fn current_job() -> Option<i64> {
+    JOB.try_with(Cell::get).ok().flatten()
 }
 
 /// Makes this thread an executor's, for good.

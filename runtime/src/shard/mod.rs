@@ -31,7 +31,7 @@ pub use config::ShardsConfig;
 pub use cpus::{CpuList, CpuListError, allowed_cpus};
 pub use group::WorkGroup;
 pub use handle::{Call, CallError, FrontHandle, JoinError, JoinHandle, MailboxFull, TaskPanicked, WorkHandle};
-pub use local::{GiveWay, Sleep, current_shard, give_way, join_local, sleep, sleep_until, spawn_local};
+pub use local::{GiveWay, Sleep, current_job, current_shard, give_way, join_local, sleep, sleep_until, spawn_local};
 pub use probe::{HostProblem, probe_host, probe_host_for};
 pub use shards::{Shards, StartError, StopError};
 pub use signal::{Signal, SignalWait};

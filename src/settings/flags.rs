@@ -1,0 +1,60 @@
+//! Every setting as a flag of `egret serve`.
+
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+
+use super::Settings;
+use super::table::{BOOLEAN, Setting, TABLE};
+
+/// The settings that the command line gives.
+#[derive(Clone, Debug, Default)]
+pub struct SettingFlags {
+    /// Each with its value, which is valid by itself.
+    pub given: Vec<(&'static Setting, String)>,
+}
+
+fn argument(setting: &'static Setting) -> Arg {
+    let default = (setting.show)(&Settings::default());
+    let default = if default.is_empty() { String::new() } else { format!(" [default: {default}]") };
+    let check = move |text: &str| (setting.set)(&mut Settings::default(), text).map(|()| text.to_owned());
+    let argument = Arg::new(setting.flag)
+        .long(setting.flag)
+        .value_name("VALUE")
+        .overrides_with(setting.flag)
+        .value_parser(check)
+        .help(format!("{}{default}", setting.meaning))
+        .help_heading("Settings, each also a key of egret.yaml");
+    match setting.takes {
+        BOOLEAN => argument.num_args(0..=1).require_equals(true).default_missing_value("true"),
+        _ => argument.allow_hyphen_values(true),
+    }
+}
+
+impl Args for SettingFlags {
+    fn augment_args(command: Command) -> Command {
+        command.args(TABLE.iter().map(argument))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for SettingFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut flags = Self::default();
+        flags.update_from_arg_matches(matches)?;
+        Ok(flags)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        for setting in TABLE {
+            if matches.value_source(setting.flag) == Some(ValueSource::CommandLine)
+                && let Some(value) = matches.get_one::<String>(setting.flag)
+            {
+                self.given.push((setting, value.clone()));
+            }
+        }
+        Ok(())
+    }
+}
