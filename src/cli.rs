@@ -7,6 +7,7 @@ use egret_runtime::config::{Includes, RESERVED_WORDS, ReadOptions, Syntax, Unres
 use egret_runtime::shard::CpuList;
 
 use crate::client::Client;
+use crate::remote::Remote;
 use crate::settings::SettingFlags;
 
 /// Runs data-integration jobs natively on io_uring and serves what runs over SeaTunnel's REST API.
@@ -27,6 +28,9 @@ Examples:
   egret run -i day=2024-01-31 -i 'table=orders' job.conf
   egret check job.conf
   egret serve
+  egret submit job.conf
+  egret list
+  egret top
   curl -s -d @job.json http://127.0.0.1:5801/hazelcast/rest/maps/submit-job
 
 Exit status: 0 done, 1 the job failed or its config is wrong, 2 wrong command line, 78 this machine lacks what egret
@@ -44,6 +48,8 @@ pub enum Command {
     /// Start a node: run jobs, take jobs over HTTP, show them
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(Serve),
+    #[command(flatten)]
+    Remote(Remote),
     /// List the plugins that jobs may use, or the options of one
     #[command(after_help = PLUGINS_EXAMPLES)]
     Plugins(Plugins),

@@ -17,6 +17,7 @@ mod logging;
 mod node;
 mod plugins;
 mod progress;
+mod remote;
 mod run;
 mod serve;
 mod settings;
@@ -34,8 +35,12 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse_from(client::arguments(std::env::args_os()));
+    let minds_signals = match &arguments.command {
+        cli::Command::Remote(remote) => remote.minds_signals(),
+        _ => true,
+    };
     // Before any other thread exists, so that every thread inherits the mask.
-    if let Err(error) = egret_runtime::shard::signals::block_stop_signals() {
+    if minds_signals && let Err(error) = egret_runtime::shard::signals::block_stop_signals() {
         tell!("egret: cannot block SIGINT and SIGTERM: {error}");
         return ExitCode::FAILURE;
     }
@@ -44,6 +49,7 @@ fn main() -> ExitCode {
         cli::Command::Run(run) => client::run(&run),
         cli::Command::Check(check) => check.config.needed(|| check::check(&check)),
         cli::Command::Serve(serve) => serve::serve(&serve, &logs),
+        cli::Command::Remote(remote) => remote::run(&remote),
         cli::Command::Plugins(plugins) => plugins::plugins(&plugins),
         cli::Command::Encrypt(shade) => shade.config.needed(|| shade::encrypt(&shade)),
         cli::Command::Decrypt(shade) => shade.config.needed(|| shade::decrypt(&shade)),
