@@ -134,6 +134,8 @@ async fn answer(
         reply.close = true;
         state.refuse_input();
     }
+    // A request that comes and is answered within one turn is over before hyper is told to end.
+    reply.close |= state.is_ending();
     let ended = Instant::now();
     let nanos = u64::try_from(ended.saturating_duration_since(begun).as_nanos()).unwrap_or(u64::MAX);
     shard.stats.routes[route].record(reply.status, nanos);

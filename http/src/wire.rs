@@ -79,8 +79,10 @@ pub(crate) struct State {
     since: Cell<Instant>,
     blocked_since: Cell<Option<Instant>>,
     verdict: Cell<Option<Verdict>>,
-    /// Close after the request.
+    /// Close after the request. The connection's task has not heard of it yet.
     finish: Cell<bool>,
+    /// The same, for good.
+    ending: Cell<bool>,
     waker: RefCell<Option<Waker>>,
     /// hyper has an answer of ours to write: what it writes is not its own.
     answering: Cell<bool>,
@@ -98,6 +100,7 @@ impl Default for State {
             blocked_since: Cell::new(None),
             verdict: Cell::new(None),
             finish: Cell::new(false),
+            ending: Cell::new(false),
             waker: RefCell::new(None),
             answering: Cell::new(false),
             answer_given: Cell::new(false),
@@ -198,11 +201,17 @@ impl State {
     /// Asks the connection to close after its request.
     pub(crate) fn finish(&self) {
         self.finish.set(true);
+        self.ending.set(true);
         self.wake();
     }
 
     pub(crate) fn take_finish(&self) -> bool {
         self.finish.take()
+    }
+
+    /// Whether the answer is to be the connection's last.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.get()
     }
 
     fn wake(&self) {

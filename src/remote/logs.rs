@@ -20,15 +20,13 @@ pub fn logs(arguments: &Logs) -> Result<u8, ApiError> {
         let over = !arguments.follow || api.job(arguments.id)?.is_none_or(|job| is_final(job.state()));
         if printed == 0 || api.length(&path)?.1 != Some(printed) {
             let answer = api.get(&path)?;
-            match answer.status {
-                200 => {
-                    if !print(fresh(&answer.body, &mut printed)) {
-                        return Ok(0);
-                    }
-                }
-                // A job that was accepted just now may have no log yet; without one the node knows the job, or not.
-                _ if over => return Err(missing(&api, arguments.id)?),
-                _ => {}
+            let is_there = answer.status == 200;
+            // A job that was accepted just now may have no log yet.
+            if !is_there && over {
+                return Err(missing(&api, arguments.id)?);
+            }
+            if is_there && !print(fresh(&answer.body, &mut printed)) {
+                return Ok(0);
             }
         }
         if over {
