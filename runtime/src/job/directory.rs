@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_skiplist::SkipMap;
 
-use super::{JobEntry, JobState};
+use super::{JobEntry, JobState, JobTally};
 
 /// Jobs by id, running ones by submission, ended ones by the time of their end.
 ///
@@ -19,6 +19,7 @@ pub(super) struct Directory {
     sequence: AtomicU64,
     version: AtomicU64,
     ended_by_state: [AtomicU64; JobState::ALL.len()],
+    remembered_by_state: [AtomicU64; JobState::ALL.len()],
 }
 
 impl Directory {
@@ -73,9 +74,28 @@ impl Directory {
         self.ended_by_state[state as usize].load(Ordering::Relaxed)
     }
 
+    /// All jobs that are known, by state, and the slots of those that have some.
+    pub fn tally(&self) -> JobTally {
+        let mut tally = JobTally::default();
+        for (count, remembered) in tally.by_state.iter_mut().zip(&self.remembered_by_state) {
+            *count = remembered.load(Ordering::Relaxed);
+        }
+        for entry in self.running.iter() {
+            let state = entry.value().state();
+            if !state.is_final() {
+                tally.by_state[state as usize] += 1;
+            }
+            if state.holds_slots() {
+                tally.slots_assigned += u64::from(entry.value().slots());
+            }
+        }
+        tally
+    }
+
     /// Moves a job that is in its final state to the ended ones, and tells whoever waits.
     pub fn ended(&self, job: &Arc<JobEntry>) {
         self.ended_by_state[job.state() as usize].fetch_add(1, Ordering::Relaxed);
+        self.remembered_by_state[job.state() as usize].fetch_add(1, Ordering::Relaxed);
         self.finished.insert((job.finished_at().unwrap_or_default(), job.sequence()), Arc::clone(job));
         self.running.remove(&job.sequence());
         self.changed();
@@ -90,6 +110,7 @@ impl Directory {
             }
             // Two coordinators may trim at once; each job is removed once.
             if oldest.remove() {
+                self.remembered_by_state[oldest.value().state() as usize].fetch_sub(1, Ordering::Relaxed);
                 self.jobs.remove(&oldest.value().id());
                 self.changed();
             }

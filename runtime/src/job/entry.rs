@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::events::EventQueue;
 use super::{JobMetrics, JobState};
 use crate::plan::JobGraph;
+use crate::plugin::PluginKind;
 use crate::shard::{ShardId, Signal};
 use crate::task::TaskStats;
 
@@ -23,6 +24,7 @@ pub struct JobEntry {
     sequence: u64,
     env_options: Vec<(String, String)>,
     graph: Arc<JobGraph>,
+    slots: u32,
     start_with_savepoint: bool,
     state: AtomicU8,
     finished_ms: AtomicI64,
@@ -57,6 +59,7 @@ impl JobEntry {
             created_ms: job.created_ms,
             sequence: job.sequence,
             env_options: job.env_options,
+            slots: slots_of(&job.graph),
             graph: job.graph,
             start_with_savepoint: job.start_with_savepoint,
             state: AtomicU8::new(JobState::Created as u8),
@@ -121,6 +124,11 @@ impl JobEntry {
         &self.graph
     }
 
+    /// Slots that it takes while it runs (contract B.3).
+    pub fn slots(&self) -> u32 {
+        self.slots
+    }
+
     /// Whether it was submitted to go on from a savepoint.
     pub fn is_start_with_savepoint(&self) -> bool {
         self.start_with_savepoint
@@ -167,4 +175,10 @@ impl JobEntry {
         self.finished_ms.store(finished_ms, Ordering::Release);
         self.enter(state);
     }
+}
+
+/// One slot for each enumerator, and one for each instance of a source with what reads from it (contract B.3).
+fn slots_of(graph: &JobGraph) -> u32 {
+    let sources = graph.vertices.iter().filter(|vertex| vertex.kind == PluginKind::Source);
+    sources.map(|source| 1 + u32::try_from(source.parallelism).unwrap_or(u32::MAX - 1)).fold(0, u32::saturating_add)
 }

@@ -19,7 +19,9 @@ mod state;
 pub use entry::JobEntry;
 pub use id::JobIds;
 pub use metrics::{JobMetrics, Totals};
-pub use service::{DEFAULT_JOB_NAME, JobCounts, JobService, StopError, SubmitError, SubmitRequest, Submitted};
+pub use service::{
+    DEFAULT_JOB_NAME, JobCounts, JobService, JobTally, StopError, SubmitError, SubmitRequest, Submitted,
+};
 pub use settings::JobSettings;
 pub use state::JobState;
 

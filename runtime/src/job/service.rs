@@ -115,6 +115,27 @@ pub struct JobCounts {
     pub canceled: u64,
 }
 
+/// The jobs that are known now: those that have not ended, and the ended ones that are remembered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JobTally {
+    /// By state, in the order of [`JobState::ALL`].
+    pub by_state: [u64; JobState::ALL.len()],
+    /// Slots of the jobs that run. Slots are made on demand (contract B.3), so all there are have a job.
+    pub slots_assigned: u64,
+}
+
+impl JobTally {
+    /// Jobs in this state.
+    pub fn in_state(&self, state: JobState) -> u64 {
+        self.by_state[state as usize]
+    }
+
+    /// Jobs in no final state.
+    pub fn unfinished(&self) -> u64 {
+        JobState::ALL.into_iter().filter(|state| !state.is_final()).map(|state| self.in_state(state)).sum()
+    }
+}
+
 /// All jobs of a node. Clones are the same service; it may be used from every core.
 #[derive(Clone)]
 pub struct JobService(Arc<Inner>);
@@ -269,6 +290,11 @@ impl JobService {
             failed: directory.ended_count(JobState::Failed),
             canceled: directory.ended_count(JobState::Canceled),
         }
+    }
+
+    /// The jobs that are known now, counted by state.
+    pub fn tally(&self) -> JobTally {
+        self.0.directory.tally()
     }
 
     /// Takes no more jobs, stops those that run, newest first, and waits for their end, at most for `timeout`. Gives

@@ -81,6 +81,11 @@ impl JobState {
         matches!(self, Self::Failed | Self::SavepointDone | Self::Canceled | Self::Finished | Self::Unknowable)
     }
 
+    /// Whether a job in this state has slots.
+    pub(super) fn holds_slots(self) -> bool {
+        matches!(self, Self::Scheduled | Self::Running | Self::Failing | Self::DoingSavepoint | Self::Canceling)
+    }
+
     pub(super) fn from_code(code: u8) -> Self {
         Self::ALL.get(usize::from(code)).copied().unwrap_or(Self::Unknowable)
     }
