@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use egret_http::{Server, ServerConfig, StartError};
+use egret_http::{ListenerConfig, Server, ServerConfig, StartError};
 use egret_runtime::job::SubmitRequest;
 use egret_runtime::logs::{JobLogSlot, JobLogs};
 use egret_runtime::net::ClaimError;
@@ -60,11 +60,12 @@ fn open_logs(settings: &Settings) -> Result<JobLogs, String> {
 }
 
 fn serve_on(node: &node::Node, arguments: &cli::Serve, settings: &Settings, logs: &JobLogs) -> u8 {
+    let listeners = settings.ports().into_iter().map(|port| ListenerConfig::new(settings.host, port));
     let config = ServerConfig {
-        host: settings.host,
-        ports: settings.ports(),
+        listeners: listeners.collect(),
         limits: settings.http.clone(),
         seatunnel: settings.seatunnel.clone(),
+        ..ServerConfig::default()
     };
     let server = match Server::start(&node.shards, &config, &node.jobs) {
         Ok(server) => server,

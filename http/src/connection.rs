@@ -17,13 +17,14 @@ use crate::body::{BodyError, Outgoing, RequestBody};
 use crate::registry::Place;
 use crate::reply::Reply;
 use crate::route::Found;
+use crate::server::Faces;
 use crate::shard::Shard;
 use crate::wire::{Io, Phase, State, Verdict, Wire};
 
 /// Serves a connection until it ends, whoever ends it.
-pub(crate) async fn serve(shard: Rc<Shard>, place: Place) {
+pub(crate) async fn serve(shard: Rc<Shard>, place: Place, faces: Faces) {
     let wire = place.wire();
-    let verdict = converse(&shard, wire).await;
+    let verdict = converse(&shard, wire, faces).await;
     let state = wire.state();
     let mut linger = state.has_refused_input();
     match verdict {
@@ -40,11 +41,11 @@ pub(crate) async fn serve(shard: Rc<Shard>, place: Place) {
 }
 
 /// Lets hyper serve until the connection is done, or is to be ended: then says why.
-async fn converse(shard: &Rc<Shard>, wire: &Rc<Wire>) -> Option<Verdict> {
+async fn converse(shard: &Rc<Shard>, wire: &Rc<Wire>, faces: Faces) -> Option<Verdict> {
     let state = wire.state().clone();
     let service = service_fn({
         let (shard, state) = (shard.clone(), state.clone());
-        move |request| answer(shard.clone(), state.clone(), request)
+        move |request| answer(shard.clone(), state.clone(), faces, request)
     });
     let mut connection = shard.protocol.serve_connection(Io::new(wire.clone()), service);
     let mut finishing = false;
@@ -103,13 +104,14 @@ async fn converse(shard: &Rc<Shard>, wire: &Rc<Wire>) -> Option<Verdict> {
 async fn answer(
     shard: Rc<Shard>,
     state: Rc<State>,
+    faces: Faces,
     request: Request<Incoming>,
 ) -> Result<Response<Outgoing>, Infallible> {
     let begun = Instant::now();
     state.request_begins(begun);
     let (mut head, incoming) = request.into_parts();
     let mut body = RequestBody::new(incoming, state.clone(), shard.body_room.clone());
-    let found = shard.apis.find(&head.method, head.uri.path());
+    let found = shard.apis.find(faces, &head.method, head.uri.path());
     let route = found.route();
     let mut reply = if head.uri.path_and_query().is_some_and(|uri| uri.as_str().len() > shard.limits.uri_bytes_max) {
         shard.stats.uris_too_long.add(1);

@@ -1,7 +1,10 @@
 //! The job side of the node, as the APIs use it.
 
-pub(crate) use egret_runtime::config::{ReadOptions, Syntax, Unresolved};
+pub(crate) use egret_runtime::config::{
+    Problem, Problems, ReadOptions, Secrets, Syntax, Unresolved, encode_secrets, read_tree, render_json,
+};
 pub(crate) use egret_runtime::job::{
-    JobEntry, JobMetrics, JobService, JobState, StopError, SubmitError, SubmitRequest, Submitted, Totals,
+    JobEntry, JobMetrics, JobService, JobState, JobTally, StopError, SubmitError, SubmitRequest, Submitted, Totals,
 };
 pub(crate) use egret_runtime::plan::JobGraph;
+pub(crate) use egret_runtime::plugin::PluginKind;

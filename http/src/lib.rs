@@ -11,6 +11,9 @@ mod jobs;
 mod json;
 mod limits;
 mod localtime;
+mod metrics;
+mod node;
+mod openapi;
 mod registry;
 mod reply;
 mod route;
@@ -24,6 +27,7 @@ mod wire;
 
 pub use body::Body;
 pub use limits::HttpLimits;
+pub use node::NodeSettings;
 pub use route::{RouteName, Verb, routes};
-pub use server::{Server, ServerConfig, StartError};
+pub use server::{Faces, ListenerConfig, Server, ServerConfig, StartError};
 pub use stats::{RouteStats, ShardStats};

@@ -37,6 +37,11 @@ impl Reply {
         }
     }
 
+    /// 200 with a body of another type.
+    pub(crate) fn of_type(content_type: &'static str, body: impl Into<Body>) -> Self {
+        Self { content_type: HeaderValue::from_static(content_type), ..Self::json(body) }
+    }
+
     /// An error: `{"status":"fail","message":"..."}` (contract A.2).
     pub(crate) fn fail(status: StatusCode, message: &str) -> Self {
         let mut json = JsonBuffer::default();

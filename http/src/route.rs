@@ -1,12 +1,16 @@
 //! From method and path to a handler. Each API has a table of its own; this puts them side by side.
 
+use std::sync::Arc;
+
 use http::Method;
 use http::request::Parts;
 
 use crate::body::RequestBody;
 use crate::jobs::JobService;
+use crate::node::{self, Node};
 use crate::reply::Reply;
 use crate::seatunnel::{self, SeaTunnel, SeaTunnelSettings};
+use crate::server::Faces;
 
 /// What a route asks of the method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,15 +36,18 @@ pub struct RouteName {
 /// that match none.
 pub fn routes() -> impl Iterator<Item = RouteName> {
     let unmatched = RouteName { api: "none", verb: Verb::Get, path: "" };
-    std::iter::once(unmatched).chain(seatunnel::route_names())
+    std::iter::once(unmatched).chain(node::route_names()).chain(seatunnel::route_names())
 }
 
+/// Position of the first route of the node's own.
+const NODE: usize = 1;
 /// Position of the first route of SeaTunnel's API.
-const SEATUNNEL: usize = 1;
+const SEATUNNEL: usize = NODE + node::ROUTES.len();
 
 /// A request's handler and what its path says.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Call<'r> {
+    Node(node::Call<'r>),
     SeaTunnel(seatunnel::Call<'r>),
     #[cfg(test)]
     Test(&'r str),
@@ -68,12 +75,15 @@ impl Found<'_> {
 
 /// The handlers of every API, on one shard.
 pub(crate) struct Apis {
+    jobs: JobService,
+    node: Arc<Node>,
     seatunnel: SeaTunnel,
 }
 
 impl Apis {
-    pub(crate) fn new(jobs: JobService, seatunnel: SeaTunnelSettings) -> Self {
-        Self { seatunnel: SeaTunnel::new(jobs, seatunnel) }
+    pub(crate) fn new(jobs: JobService, node: Arc<Node>, settings: SeaTunnelSettings) -> Self {
+        let seatunnel = SeaTunnel::new(jobs.clone(), node.clone(), settings);
+        Self { jobs, node, seatunnel }
     }
 
     /// Gives back memory that is not needed now.
@@ -82,12 +92,18 @@ impl Apis {
     }
 
     /// Looks a request up, without allocating.
-    pub(crate) fn find<'r>(&self, method: &Method, path: &'r str) -> Found<'r> {
+    pub(crate) fn find<'r>(&self, faces: Faces, method: &Method, path: &'r str) -> Found<'r> {
         #[cfg(test)]
         if let Some(what) = path.strip_prefix("/test/") {
             return Found::Route(0, Call::Test(what));
         }
-        match self.seatunnel.find(method, path) {
+        if let Some((position, call)) = node::find(faces, self.seatunnel.context_path(), path) {
+            return match *method {
+                Method::GET | Method::HEAD => Found::Route(NODE + position, Call::Node(call)),
+                _ => Found::WrongMethod(NODE + position, "GET, HEAD"),
+            };
+        }
+        match self.seatunnel.find(faces, method, path) {
             seatunnel::Match::Call(position, call) => Found::Route(SEATUNNEL + position, Call::SeaTunnel(call)),
             seatunnel::Match::WrongMethod(position, allow) => Found::WrongMethod(SEATUNNEL + position, allow),
             seatunnel::Match::Nothing => Found::Nothing,
@@ -96,6 +112,7 @@ impl Apis {
 
     pub(crate) async fn handle(&self, call: Call<'_>, head: &Parts, body: &mut RequestBody) -> Reply {
         match call {
+            Call::Node(call) => node::handle(call, &self.node, &self.jobs).await,
             Call::SeaTunnel(call) => self.seatunnel.handle(call, head, body).await,
             #[cfg(test)]
             Call::Test(what) => crate::tests::handle(what, body).await,

@@ -14,20 +14,54 @@ use thiserror::Error;
 use crate::jobs::JobService;
 use crate::limits::HttpLimits;
 use crate::localtime;
+use crate::node::{Node, NodeSettings};
 use crate::route::{Apis, routes};
 use crate::seatunnel::SeaTunnelSettings;
 use crate::shard::{Shard, StopRequest};
 use crate::stats::ShardStats;
 
+/// Which generations of SeaTunnel's API a listener answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Faces {
+    /// Under `/hazelcast`.
+    pub v1: bool,
+    /// At the root, or under the context path.
+    pub v2: bool,
+}
+
+impl Faces {
+    /// Both, which is what clients of any release find theirs by.
+    pub const BOTH: Self = Self { v1: true, v2: true };
+}
+
+/// One address, and what is answered there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListenerConfig {
+    /// Address to listen on.
+    pub host: IpAddr,
+    /// Port to listen on; 0 takes a free one.
+    pub port: u16,
+    /// What is answered.
+    pub faces: Faces,
+}
+
+impl ListenerConfig {
+    /// A listener that answers everything.
+    pub fn new(host: IpAddr, port: u16) -> Self {
+        Self { host, port, faces: Faces::BOTH }
+    }
+}
+
 /// Where and how to serve.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
-    /// Address to listen on. Only this machine can reach the default.
-    pub host: IpAddr,
-    /// Ports to listen on; each answers every API. 0 takes a free one.
-    pub ports: Vec<u16>,
+    /// Where to listen, at least at one address; the first is the node's own in what it says of itself. Only this
+    /// machine can reach the default, 127.0.0.1:5801.
+    pub listeners: Vec<ListenerConfig>,
     /// What clients may do.
     pub limits: HttpLimits,
+    /// What the node says of itself.
+    pub node: NodeSettings,
     /// How SeaTunnel's API answers.
     pub seatunnel: SeaTunnelSettings,
 }
@@ -35,9 +69,9 @@ pub struct ServerConfig {
 impl Default for ServerConfig {
     fn default() -> Self {
         Self {
-            host: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            ports: vec![5801],
+            listeners: vec![ListenerConfig::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5801)],
             limits: HttpLimits::default(),
+            node: NodeSettings::default(),
             seatunnel: SeaTunnelSettings::default(),
         }
     }
@@ -57,7 +91,7 @@ pub enum StartError {
         /// What it answered.
         cause: CallError,
     },
-    /// A limit makes no sense.
+    /// A limit or a setting makes no sense.
     #[error("{0}")]
     Limit(String),
 }
@@ -78,7 +112,7 @@ impl Server {
     /// # Errors
     /// When a port is held by anybody else, or a shard does not answer; nothing is left open then.
     pub fn start(shards: &Shards, config: &ServerConfig, jobs: &JobService) -> Result<Self, StartError> {
-        if let Some(problem) = config.limits.problem() {
+        if let Some(problem) = config.limits.problem().or_else(|| config.seatunnel.problem()) {
             return Err(StartError::Limit(problem));
         }
         if let Err(error) = raise_open_files_limit() {
@@ -86,9 +120,11 @@ impl Server {
         }
         localtime::load_zone();
         let (addresses, sockets) = claim_all(config, shards.len())?;
-        let mut server = Self { addresses, stats: Vec::new(), stops: Vec::new() };
+        let stats: Vec<_> = (0..shards.len()).map(|_| Arc::new(ShardStats::new(routes().count()))).collect();
+        let node = Arc::new(Node::new(config, addresses[0], shards.clone(), stats.clone()));
+        let mut server = Self { addresses, stats, stops: Vec::new() };
         for (index, sockets) in sockets.into_iter().enumerate() {
-            server.start_shard(shards, index, sockets, config, jobs)?;
+            server.start_shard(shards, index, sockets, config, (jobs, &node))?;
         }
         Ok(server)
     }
@@ -97,31 +133,29 @@ impl Server {
         &mut self,
         shards: &Shards,
         index: usize,
-        sockets: Vec<ListenSocket>,
+        sockets: Vec<(ListenSocket, Faces)>,
         config: &ServerConfig,
-        jobs: &JobService,
+        (jobs, node): (&JobService, &Arc<Node>),
     ) -> Result<(), StartError> {
         let id = ShardId(u16::try_from(index).unwrap_or(u16::MAX));
         let (stop, stopped) = oneshot::channel();
-        let stats = Arc::new(ShardStats::new(routes().count()));
-        let (config, jobs, its_stats) = (config.clone(), jobs.clone(), stats.clone());
+        let (config, jobs, node, stats) = (config.clone(), jobs.clone(), node.clone(), self.stats[index].clone());
         let started = shards.front(id).call(move || async move {
-            let apis = Apis::new(jobs, config.seatunnel);
-            let shard = Shard::new(config.limits, apis, its_stats);
+            let apis = Apis::new(jobs, node, config.seatunnel);
+            let shard = Shard::new(config.limits, apis, stats);
             egret_runtime::shard::spawn_local(shard.run(sockets, stopped));
         });
         block_on(started).map_err(|cause| StartError::Shard { shard: id, cause })?;
-        self.stats.push(stats);
         self.stops.push(stop);
         Ok(())
     }
 
-    /// The address of the first port, with the port that was chosen where 0 was asked for.
+    /// The address of the first listener, with the port that was chosen where 0 was asked for.
     pub fn local_addr(&self) -> SocketAddr {
         self.addresses[0]
     }
 
-    /// The addresses of all ports, in the order of [`ServerConfig::ports`].
+    /// The addresses of all listeners, in the order of [`ServerConfig::listeners`].
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.addresses
     }
@@ -146,17 +180,20 @@ impl Server {
     }
 }
 
-/// Claims every port, and gives each shard a socket of each.
-fn claim_all(config: &ServerConfig, shards: usize) -> Result<(Vec<SocketAddr>, Vec<Vec<ListenSocket>>), StartError> {
-    if config.ports.is_empty() {
-        return Err(StartError::Limit("no port to listen on is given".to_owned()));
+type Sockets = Vec<(ListenSocket, Faces)>;
+
+/// Claims every address, and gives each shard a socket of each.
+fn claim_all(config: &ServerConfig, shards: usize) -> Result<(Vec<SocketAddr>, Vec<Sockets>), StartError> {
+    if config.listeners.is_empty() {
+        return Err(StartError::Limit("no address to listen on is given".to_owned()));
     }
     let mut addresses = Vec::new();
-    let mut by_shard: Vec<Vec<ListenSocket>> = (0..shards).map(|_| Vec::new()).collect();
-    for port in &config.ports {
-        let claim = claim(SocketAddr::new(config.host, *port), shards, config.limits.backlog)?;
+    let mut by_shard: Vec<Sockets> = (0..shards).map(|_| Vec::new()).collect();
+    for listener in &config.listeners {
+        let claim = claim(SocketAddr::new(listener.host, listener.port), shards, config.limits.backlog)?;
         addresses.push(claim.address());
-        by_shard.iter_mut().zip(claim.into_sockets()).for_each(|(sockets, socket)| sockets.push(socket));
+        let sockets = claim.into_sockets().into_iter().map(|socket| (socket, listener.faces));
+        by_shard.iter_mut().zip(sockets).for_each(|(sockets, socket)| sockets.push(socket));
     }
     Ok((addresses, by_shard))
 }

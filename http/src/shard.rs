@@ -17,6 +17,7 @@ use crate::limits::HttpLimits;
 use crate::registry::Registry;
 use crate::reply::{self, Reply};
 use crate::route::Apis;
+use crate::server::Faces;
 use crate::stats::ShardStats;
 use crate::wire::{SpareBuffer, Wire};
 
@@ -67,11 +68,12 @@ impl Shard {
     }
 
     /// Serves until asked to stop, and then until the last connection has ended.
-    pub(crate) async fn run(self: Rc<Self>, sockets: Vec<ListenSocket>, stop: oneshot::Receiver<StopRequest>) {
+    pub(crate) async fn run(self: Rc<Self>, sockets: Vec<(ListenSocket, Faces)>, stop: oneshot::Receiver<StopRequest>) {
         let shard = self.clone();
         let serving = async {
-            let accepting: Vec<_> = sockets.into_iter().map(Listener::attach).collect();
-            let accepts = accepting.iter().map(|listener| Box::pin(shard.accept(listener)));
+            let accepting: Vec<_> =
+                sockets.into_iter().map(|(socket, faces)| (Listener::attach(socket), faces)).collect();
+            let accepts = accepting.iter().map(|(listener, faces)| Box::pin(shard.accept(listener, *faces)));
             let mut accepts: Vec<_> = accepts.collect();
             future::poll_fn(|cx| {
                 accepts.iter_mut().for_each(|accept| _ = accept.poll(cx));
@@ -125,13 +127,13 @@ impl Shard {
         cut
     }
 
-    async fn accept(self: &Rc<Self>, listener: &Listener) {
+    async fn accept(self: &Rc<Self>, listener: &Listener, faces: Faces) {
         let mut failing = false;
         for turn in 1usize.. {
             match listener.accept().await {
                 Ok(stream) => {
                     failing = false;
-                    self.admit(stream);
+                    self.admit(stream, faces);
                 }
                 Err(error) => {
                     self.stats.accept_errors.add(1);
@@ -149,12 +151,12 @@ impl Shard {
         }
     }
 
-    fn admit(self: &Rc<Self>, stream: Stream) {
+    fn admit(self: &Rc<Self>, stream: Stream, faces: Faces) {
         self.stats.accepted.add(1);
         let shard = self.clone();
         if self.connections.len() < self.limits.connections_max {
             let wire = Wire::new(stream, self.spare.clone(), self.stats.clone());
-            spawn_local(connection::serve(shard, self.connections.enter(wire)));
+            spawn_local(connection::serve(shard, self.connections.enter(wire), faces));
         } else {
             self.stats.refused.add(1);
             if self.refusals.get() < REFUSALS_MAX {

@@ -2,11 +2,11 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use egret_http::{Server, ServerConfig};
+use egret_http::{ListenerConfig, Server, ServerConfig};
 use egret_runtime::job::{JobService, JobSettings};
 use egret_runtime::shard::{Shards, ShardsConfig, allowed_cpus};
 
@@ -32,7 +32,8 @@ fn accepting_pauses_without_descriptors_and_goes_on_with_them() {
     let cpu = allowed_cpus().expect("an affinity mask")[0].to_string().parse().expect("a CPU");
     let shards = Shards::start(ShardsConfig { cpus: Some(cpu), ..ShardsConfig::default() }).expect("shards");
     let jobs = JobService::new(shards.clone(), Arc::default(), JobSettings::default());
-    let config = ServerConfig { ports: vec![0], ..ServerConfig::default() };
+    let listener = ListenerConfig::new(Ipv4Addr::LOCALHOST.into(), 0);
+    let config = ServerConfig { listeners: vec![listener], ..ServerConfig::default() };
     let server = Server::start(&shards, &config, &jobs).expect("a server");
     let stats = server.stats()[0].clone();
 

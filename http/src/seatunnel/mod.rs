@@ -1,11 +1,17 @@
 //! SeaTunnel's REST API. Endpoints are shared by its faces; a face is a table of routes and a few habits.
 
+mod encrypt;
 mod error;
 mod job;
 mod list;
+mod monitoring;
+mod overview;
 mod query;
 mod stop;
 mod submit;
+mod tags;
+mod threads;
+mod upload;
 pub(crate) mod v1;
 mod v2;
 
@@ -18,8 +24,10 @@ use http::request::Parts;
 use crate::body::RequestBody;
 use crate::jobs::JobService;
 use crate::json::JsonBuffer;
+use crate::node::Node;
 use crate::reply::Reply;
 use crate::route::{RouteName, Verb};
+use crate::server::Faces;
 
 use error::{EMPTY_JOB_ID, java_long};
 use list::{ListKind, Lists};
@@ -45,6 +53,23 @@ pub struct SeaTunnelSettings {
     pub context_path: Arc<str>,
 }
 
+impl SeaTunnelSettings {
+    /// What is wrong with the settings, as a message with the cure.
+    pub(crate) fn problem(&self) -> Option<String> {
+        let path = &*self.context_path;
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
+        let fits = path.is_empty()
+            || (path.starts_with('/') && !path.ends_with('/') && !path.contains("//") && path.bytes().all(plain));
+        let hidden = path == "/hazelcast" || path.starts_with("/hazelcast/");
+        (!fits || hidden).then(|| {
+            format!(
+                "http context_path is '{path}'; it must be empty, or '/' and names of letters, digits, '-', '.', '_' \
+                 and '~', and not begin with /hazelcast"
+            )
+        })
+    }
+}
+
 /// Which generation of the API a request speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Face {
@@ -60,16 +85,23 @@ pub(crate) enum Endpoint {
     RunningJobs,
     FinishedJobs,
     JobInfo,
-    SubmitJob,
+    SystemMonitoring,
+    RunningThreads,
+    Overview,
+    ThreadDump,
     SubmitJobs,
-    StopJob,
+    SubmitJobUpload,
+    SubmitJob,
     StopJobs,
+    StopJob,
+    EncryptConfig,
+    UpdateTags,
 }
 
-struct Route {
-    verb: Verb,
-    path: &'static str,
-    endpoint: Endpoint,
+pub(crate) struct Route {
+    pub(crate) verb: Verb,
+    pub(crate) path: &'static str,
+    pub(crate) endpoint: Endpoint,
 }
 
 const fn get(path: &'static str, endpoint: Endpoint) -> Route {
@@ -81,21 +113,37 @@ const fn post(path: &'static str, endpoint: Endpoint) -> Route {
 }
 
 /// The paths of both faces. A longer one stands before those that it begins with.
-static ROUTES: [Route; 8] = [
+pub(crate) static ROUTES: [Route; 15] = [
     get("running-jobs", Endpoint::RunningJobs),
     get("finished-jobs", Endpoint::FinishedJobs),
     get("running-job", Endpoint::JobInfo),
     get("job-info", Endpoint::JobInfo),
+    get("system-monitoring-information", Endpoint::SystemMonitoring),
+    get("running-threads", Endpoint::RunningThreads),
+    get("overview", Endpoint::Overview),
+    get("thread-dump", Endpoint::ThreadDump),
     post("submit-jobs", Endpoint::SubmitJobs),
+    post("submit-job/upload", Endpoint::SubmitJobUpload),
     post("submit-job", Endpoint::SubmitJob),
     post("stop-jobs", Endpoint::StopJobs),
     post("stop-job", Endpoint::StopJob),
+    post("encrypt-config", Endpoint::EncryptConfig),
+    post("update-tags", Endpoint::UpdateTags),
 ];
 
 /// The routes of both faces, in the order of their positions.
 pub(crate) fn route_names() -> impl Iterator<Item = RouteName> {
     let face = |api| ROUTES.iter().map(move |route| RouteName { api, verb: route.verb, path: route.path });
     face("seatunnel-v1").chain(face("seatunnel-v2"))
+}
+
+/// Looks a request up in both faces.
+pub(crate) fn find<'r>(context_path: &str, faces: Faces, method: &Method, path: &'r str) -> Match<'r> {
+    let found = if faces.v1 { v1::find(method, path) } else { Match::Nothing };
+    match found {
+        Match::Nothing if faces.v2 => v2::find(context_path, method, path).behind(ROUTES.len()),
+        found => found,
+    }
 }
 
 /// What the tables say about a request; positions count from 0.
@@ -139,6 +187,7 @@ impl<'r> Call<'r> {
 /// The API on one shard: its handlers, and the buffers that they share.
 pub(crate) struct SeaTunnel {
     jobs: JobService,
+    node: Arc<Node>,
     settings: SeaTunnelSettings,
     json: RefCell<JsonBuffer>,
     input: RefCell<stop::Input>,
@@ -146,9 +195,10 @@ pub(crate) struct SeaTunnel {
 }
 
 impl SeaTunnel {
-    pub(crate) fn new(jobs: JobService, settings: SeaTunnelSettings) -> Self {
+    pub(crate) fn new(jobs: JobService, node: Arc<Node>, settings: SeaTunnelSettings) -> Self {
         Self {
             jobs,
+            node,
             settings,
             json: RefCell::new(JsonBuffer::shared()),
             input: RefCell::default(),
@@ -162,11 +212,13 @@ impl SeaTunnel {
     }
 
     /// Looks a request up, without allocating.
-    pub(crate) fn find<'r>(&self, method: &Method, path: &'r str) -> Match<'r> {
-        match v1::find(method, path) {
-            Match::Nothing => v2::find(&self.settings.context_path, method, path).behind(ROUTES.len()),
-            found => found,
-        }
+    pub(crate) fn find<'r>(&self, faces: Faces, method: &Method, path: &'r str) -> Match<'r> {
+        find(self.context_path(), faces, method, path)
+    }
+
+    /// What paths of v2 begin with.
+    pub(crate) fn context_path(&self) -> &str {
+        &self.settings.context_path
     }
 
     pub(crate) async fn handle(&self, call: Call<'_>, head: &Parts, body: &mut RequestBody) -> Reply {
@@ -174,6 +226,13 @@ impl SeaTunnel {
             Endpoint::JobInfo => self.job_info(call),
             Endpoint::RunningJobs => self.list(ListKind::Running).await,
             Endpoint::FinishedJobs => self.finished_jobs(call).await,
+            Endpoint::SystemMonitoring => self.system_monitoring().await,
+            Endpoint::RunningThreads => self.running_threads().await,
+            Endpoint::Overview => self.overview(head.uri.query().unwrap_or_default()),
+            Endpoint::ThreadDump => self.thread_dump().await,
+            Endpoint::EncryptConfig => self.encrypt_config(body).await,
+            Endpoint::UpdateTags => self.update_tags(call, body).await,
+            Endpoint::SubmitJobUpload => self.submit_job_upload(call, head, body).await,
             Endpoint::SubmitJob => self.submit_job(call, head, body).await,
             Endpoint::SubmitJobs => self.submit_jobs(body).await,
             Endpoint::StopJob => self.stop_job(call, body).await,
@@ -215,6 +274,19 @@ impl SeaTunnel {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_context_path_that_would_never_match_is_refused() {
+        let problem = |path: &str| {
+            SeaTunnelSettings { context_path: path.into(), ..SeaTunnelSettings::default() }.problem().is_some()
+        };
+        for good in ["", "/seatunnel", "/a/b.c-d_e~1"] {
+            assert!(!problem(good), "{good}");
+        }
+        for bad in ["/", "seatunnel", "/a/", "/a//b", "/a b", "/hazelcast", "/hazelcast/rest", "/a%20"] {
+            assert!(problem(bad), "{bad}");
+        }
+    }
 
     #[test]
     fn the_argument_follows_the_route_and_one_trailing_slash_is_stripped() {

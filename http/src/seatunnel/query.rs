@@ -66,7 +66,7 @@ impl SubmitParams {
 }
 
 /// Decodes `%41` and `+`; bytes that are no UTF-8 become U+FFFD.
-fn decode(text: &str) -> Result<Cow<'_, str>, String> {
+pub(super) fn decode(text: &str) -> Result<Cow<'_, str>, String> {
     if !text.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
         return Ok(Cow::Borrowed(text));
     }

@@ -14,7 +14,7 @@ use crate::jobs::{ReadOptions, SubmitError, SubmitRequest, Submitted, Syntax, Un
 use crate::reply::Reply;
 
 /// What messages call a config that came in a request.
-const SOURCE_NAME: &str = "<request body>";
+pub(super) const SOURCE_NAME: &str = "<request body>";
 
 impl SeaTunnel {
     /// One job. The answer comes when the job is accepted and can be looked up, not when it runs.
@@ -30,13 +30,13 @@ impl SeaTunnel {
         if text.is_empty() {
             return Reply::bad_request(EMPTY_BODY);
         }
-        match self.submit(text, params).await {
+        match self.submit(text, params, SOURCE_NAME).await {
             Ok(submitted) => self.submitted(call.face, &submitted),
             Err(refused) => refused,
         }
     }
 
-    fn submitted(&self, face: Face, submitted: &Submitted) -> Reply {
+    pub(super) fn submitted(&self, face: Face, submitted: &Submitted) -> Reply {
         let mut json = self.json.borrow_mut();
         json.raw(r#"{"jobId":"#);
         self.write_id(face, submitted.job_id, &mut json);
@@ -60,7 +60,7 @@ impl SeaTunnel {
                 Ok(params) => params,
                 Err(message) => return Reply::bad_request(&message),
             };
-            match self.submit(text.slice_ref(config.get().as_bytes()), params).await {
+            match self.submit(text.slice_ref(config.get().as_bytes()), params, SOURCE_NAME).await {
                 Ok(submitted) => accepted.push(submitted),
                 Err(refused) => return refused,
             }
@@ -76,11 +76,12 @@ impl SeaTunnel {
         Reply::json(json.take())
     }
 
-    async fn submit(&self, text: Bytes, params: SubmitParams) -> Result<Submitted, Reply> {
+    /// Hands a config to the job side; `name` is what messages call it.
+    pub(super) async fn submit(&self, text: Bytes, params: SubmitParams, name: &str) -> Result<Submitted, Reply> {
         let syntax = if params.hocon { Syntax::Hocon } else { Syntax::Json };
         let request = SubmitRequest {
             config_text: text.clone(),
-            source_name: SOURCE_NAME.to_owned(),
+            source_name: name.to_owned(),
             read: ReadOptions { syntax, unresolved: Unresolved::Keep, ..ReadOptions::default() },
             job_id: params.job_id,
             job_name: params.job_name,
@@ -123,6 +124,6 @@ fn refusal(error: &SubmitError, syntax: Syntax, text: &[u8]) -> Reply {
 }
 
 /// Whether a refused text is JSON at all.
-fn is_json(text: &[u8]) -> bool {
+pub(super) fn is_json(text: &[u8]) -> bool {
     serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()
 }

@@ -3,7 +3,7 @@
 
 use http::Method;
 
-use super::{Call, Face, Match, ROUTES};
+use super::{Call, Face, Match, ROUTES, Route};
 use crate::route::Verb;
 
 /// Looks a request up.
@@ -11,9 +11,9 @@ pub(crate) fn find<'r>(context_path: &str, method: &Method, path: &'r str) -> Ma
     let Some(name) = path.strip_prefix(context_path).and_then(|path| path.strip_prefix('/')) else {
         return Match::Nothing;
     };
-    let (name, rest) = name.split_at(name.find('/').unwrap_or(name.len()));
-    let Some(position) = ROUTES.iter().position(|route| route.path == name) else { return Match::Nothing };
-    let route = &ROUTES[position];
+    let rest_of = |route: &Route| name.strip_prefix(route.path).filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    let found = ROUTES.iter().enumerate().find_map(|(position, route)| Some((position, route, rest_of(route)?)));
+    let Some((position, route, rest)) = found else { return Match::Nothing };
     let fits = match route.verb {
         Verb::Get => *method == Method::GET || *method == Method::HEAD,
         Verb::Post => *method == Method::POST,

@@ -1,7 +1,9 @@
 //! The transport, tried over real sockets against handlers that do what a test needs.
 
 mod client;
+mod errors;
 mod limits;
+mod node;
 mod plugins;
 mod protocol;
 mod random;
@@ -21,7 +23,7 @@ use crate::body::{Body, RequestBody};
 use crate::jobs::JobService;
 use crate::reply::Reply;
 use crate::seatunnel::SeaTunnelSettings;
-use crate::{HttpLimits, Server, ServerConfig, ShardStats};
+use crate::{HttpLimits, ListenerConfig, Server, ServerConfig, ShardStats};
 
 use client::Client;
 
@@ -53,6 +55,11 @@ fn jobs_on(shards: &Shards) -> JobService {
     JobService::new(shards.clone(), Arc::new(registry), JobSettings::default())
 }
 
+/// A free port that answers everything.
+fn anywhere() -> ListenerConfig {
+    ListenerConfig::new(std::net::Ipv4Addr::LOCALHOST.into(), 0)
+}
+
 /// A server on one shard.
 struct Running {
     server: Option<Server>,
@@ -66,11 +73,14 @@ impl Running {
     }
 
     fn set_up(limits: HttpLimits, seatunnel: SeaTunnelSettings) -> Self {
+        Self::configured(ServerConfig { listeners: vec![anywhere()], limits, seatunnel, ..ServerConfig::default() })
+    }
+
+    fn configured(config: ServerConfig) -> Self {
         let cpu = allowed_cpus().expect("an affinity mask")[0];
         let cpus = cpu.to_string().parse().expect("a CPU");
         let shards = Shards::start(ShardsConfig { cpus: Some(cpus), ..ShardsConfig::default() }).expect("shards");
         let jobs = jobs_on(&shards);
-        let config = ServerConfig { ports: vec![0], limits, seatunnel, ..ServerConfig::default() };
         let server = Server::start(&shards, &config, &jobs).expect("a server");
         Self { server: Some(server), jobs, shards }
     }

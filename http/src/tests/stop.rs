@@ -9,7 +9,10 @@ use std::net::TcpStream;
 #[test]
 fn a_port_in_use_fails_the_start() {
     let running = Running::new();
-    let config = ServerConfig { ports: vec![running.address().port()], ..ServerConfig::default() };
+    let config = ServerConfig {
+        listeners: vec![ListenerConfig { port: running.address().port(), ..anywhere() }],
+        ..ServerConfig::default()
+    };
     let error = Server::start(&running.shards, &config, &running.jobs).expect_err("the port is held");
     assert!(matches!(error, StartError::Claim(ClaimError::InUse { .. })), "{error}");
 }
@@ -18,7 +21,7 @@ fn a_port_in_use_fails_the_start() {
 fn a_limit_that_makes_no_sense_fails_the_start() {
     let running = Running::new();
     let limits = HttpLimits { connections_max: 0, ..HttpLimits::default() };
-    let config = ServerConfig { ports: vec![0], limits, ..ServerConfig::default() };
+    let config = ServerConfig { listeners: vec![anywhere()], limits, ..ServerConfig::default() };
     let error = Server::start(&running.shards, &config, &running.jobs).expect_err("no connections");
     assert!(error.to_string().contains("connections_max"), "{error}");
 }
@@ -26,7 +29,7 @@ fn a_limit_that_makes_no_sense_fails_the_start() {
 #[test]
 fn every_port_answers_on_every_shard() {
     let shards = Shards::start(ShardsConfig::default()).expect("shards");
-    let config = ServerConfig { ports: vec![0, 0], ..ServerConfig::default() };
+    let config = ServerConfig { listeners: vec![anywhere(), anywhere()], ..ServerConfig::default() };
     let jobs = jobs_on(&shards);
     let server = Server::start(&shards, &config, &jobs).expect("a server");
     for address in server.local_addrs() {

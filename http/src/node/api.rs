@@ -1,0 +1,150 @@
+//! What is asked of the node itself: whether it lives, who its members are, its metrics, the description of its API
+//! (contract A.4, "Hazelcast's own"; F.1).
+
+use crate::jobs::JobService;
+use crate::json::JsonBuffer;
+use crate::metrics::{self, Format};
+use crate::reply::Reply;
+use crate::route::{RouteName, Verb};
+use crate::server::Faces;
+
+use super::Node;
+
+/// What a request is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    Cluster,
+    Health,
+    Metrics(Format),
+    OpenApi,
+}
+
+/// Which listeners answer, and what stands before the path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Those of v1.
+    V1,
+    /// Those of v2, under their context path.
+    V2,
+    /// All.
+    All,
+}
+
+/// A route; what follows behind a slash is its argument. All are GET.
+pub(crate) struct Route {
+    pub(crate) scope: Scope,
+    pub(crate) path: &'static str,
+    pub(crate) endpoint: Endpoint,
+}
+
+const fn route(scope: Scope, path: &'static str, endpoint: Endpoint) -> Route {
+    Route { scope, path, endpoint }
+}
+
+/// All routes.
+pub(crate) static ROUTES: [Route; 7] = [
+    route(Scope::V1, "/hazelcast/rest/cluster", Endpoint::Cluster),
+    route(Scope::V1, "/hazelcast/health", Endpoint::Health),
+    route(Scope::V1, "/hazelcast/rest/instance/metrics", Endpoint::Metrics(Format::Prometheus)),
+    route(Scope::V1, "/hazelcast/rest/instance/openmetrics", Endpoint::Metrics(Format::OpenMetrics)),
+    route(Scope::V2, "/metrics", Endpoint::Metrics(Format::Prometheus)),
+    route(Scope::V2, "/openmetrics", Endpoint::Metrics(Format::OpenMetrics)),
+    route(Scope::All, "/openapi.json", Endpoint::OpenApi),
+];
+
+/// The routes in the order of their positions.
+pub(crate) fn route_names() -> impl Iterator<Item = RouteName> {
+    ROUTES.iter().map(|route| RouteName { api: "node", verb: Verb::Get, path: route.path })
+}
+
+/// An endpoint with its argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Call<'r> {
+    pub(crate) endpoint: Endpoint,
+    /// The whole path.
+    path: &'r str,
+    /// What follows the route and its slash.
+    argument: &'r str,
+}
+
+/// Looks a path up; positions count from 0.
+pub(crate) fn find<'r>(faces: Faces, context_path: &str, path: &'r str) -> Option<(usize, Call<'r>)> {
+    ROUTES.iter().enumerate().find_map(|(position, route)| {
+        let path_there = match route.scope {
+            Scope::V1 => Some(path).filter(|_| faces.v1),
+            Scope::V2 => path.strip_prefix(context_path).filter(|_| faces.v2),
+            Scope::All => Some(path),
+        };
+        let rest = path_there?.strip_prefix(route.path)?;
+        let argument = if rest.is_empty() { rest } else { rest.strip_prefix('/')? };
+        let argument = argument.strip_suffix('/').unwrap_or(argument);
+        Some((position, Call { endpoint: route.endpoint, path, argument }))
+    })
+}
+
+/// Answers a GET.
+pub(crate) async fn handle(call: Call<'_>, node: &Node, jobs: &JobService) -> Reply {
+    match (call.endpoint, call.argument) {
+        (Endpoint::Health, argument) => health(argument).unwrap_or_else(|| Reply::not_found(call.path)),
+        (Endpoint::Cluster, "") => cluster(node),
+        (Endpoint::Metrics(format), "") => metrics::render(node, jobs, format).await,
+        (Endpoint::OpenApi, "") => Reply::json(node.openapi.clone()),
+        _ => Reply::not_found(call.path),
+    }
+}
+
+/// The members: this one.
+fn cluster(node: &Node) -> Reply {
+    let open: u64 = node.stats.iter().map(|shard| shard.open.get()).sum();
+    let mut json = JsonBuffer::default();
+    json.raw(r#"{"members":[{"address":"#).string(&node.address());
+    json.raw(r#","liteMember":false,"localMember":true,"uuid":"#).string(&node.uuid);
+    json.raw(r#","memberVersion":"#).string(Node::VERSION).raw("}]");
+    json.raw(r#","connectionCount":0,"allConnectionCount":"#).integer(open).raw("}");
+    Reply::json(json.take())
+}
+
+/// A node that answers at all is well.
+fn health(part: &str) -> Option<Reply> {
+    let json = match part {
+        "" => {
+            r#"{"nodeState":"ACTIVE","clusterState":"ACTIVE","clusterSafe":true,"migrationQueueSize":0,"clusterSize":1}"#
+        }
+        "node-state" | "cluster-state" => r#""ACTIVE""#,
+        "migration-queue-size" => "0",
+        "cluster-size" => "1",
+        // These say it by their status.
+        "cluster-safe" | "ready" => return Some(Reply::of_type("text/plain", bytes::Bytes::new())),
+        _ => return None,
+    };
+    Some(Reply::json(bytes::Bytes::from_static(json.as_bytes())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(faces: Faces, context: &str, path: &str) -> Option<Endpoint> {
+        find(faces, context, path).map(|(_, call)| call.endpoint)
+    }
+
+    #[test]
+    fn each_face_has_its_own_paths() {
+        let (v1, v2) = (Faces { v1: true, v2: false }, Faces { v1: false, v2: true });
+        assert_eq!(endpoint(v1, "", "/hazelcast/rest/cluster"), Some(Endpoint::Cluster));
+        assert_eq!(endpoint(v2, "", "/hazelcast/rest/cluster"), None);
+        assert_eq!(endpoint(v2, "/ctx", "/ctx/metrics"), Some(Endpoint::Metrics(Format::Prometheus)));
+        assert_eq!(endpoint(v2, "/ctx", "/metrics"), None);
+        assert_eq!(endpoint(v1, "", "/metrics"), None);
+        for faces in [v1, v2] {
+            assert_eq!(endpoint(faces, "/ctx", "/openapi.json"), Some(Endpoint::OpenApi));
+        }
+    }
+
+    #[test]
+    fn names_are_matched_whole() {
+        assert_eq!(endpoint(Faces::BOTH, "", "/metricsx"), None);
+        assert_eq!(endpoint(Faces::BOTH, "", "/metrics/"), Some(Endpoint::Metrics(Format::Prometheus)));
+        assert_eq!(find(Faces::BOTH, "", "/hazelcast/health/ready/").map(|(_, call)| call.argument), Some("ready"));
+    }
+}

@@ -1,0 +1,145 @@
+//! The node as it presents itself: one member that is a cluster of its own, its tags, and what it measures of itself.
+//! All shards share it.
+
+mod api;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use egret_collectors::{Reading, Vitals};
+use egret_runtime::shard::{Shards, run_blocking};
+
+use crate::openapi;
+use crate::reply::Reply;
+use crate::server::ServerConfig;
+use crate::stats::ShardStats;
+
+pub(crate) use api::{Call, Endpoint, ROUTES, Scope, find, handle, route_names};
+
+/// How old what is read of the machine may be. Many requests in a row share one reading.
+const READING_AGE_MAX: Duration = Duration::from_millis(250);
+
+/// Names and values that mark a node (contract A.4, update-tags).
+pub(crate) type Tags = BTreeMap<String, String>;
+
+/// What the node says of itself.
+#[derive(Clone, Debug)]
+pub struct NodeSettings {
+    /// Name of the cluster, the first label of every metric (contract F.1). Default `seatunnel`.
+    pub cluster_name: Arc<str>,
+    /// Name or address of the node in what it says of itself. Default: `localhost`, or the address that it listens on.
+    pub member_host: Option<Arc<str>>,
+    /// The node's tags, until update-tags replaces them. Default: none.
+    pub tags: BTreeMap<String, String>,
+    /// Whether there are metrics for scrapers; without them the answer is empty (contract A.4). Default: yes.
+    pub telemetry: bool,
+}
+
+impl Default for NodeSettings {
+    fn default() -> Self {
+        Self { cluster_name: "seatunnel".into(), member_host: None, tags: BTreeMap::new(), telemetry: true }
+    }
+}
+
+/// The node, for the handlers of every shard.
+pub(crate) struct Node {
+    pub(crate) settings: NodeSettings,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    /// Made anew at each start, as members of the original's clusters do it.
+    pub(crate) uuid: String,
+    pub(crate) tags: ArcSwap<Tags>,
+    pub(crate) shards: Shards,
+    /// Counters of the HTTP layer, of each shard.
+    pub(crate) stats: Vec<Arc<ShardStats>>,
+    pub(crate) openapi: Bytes,
+    vitals: Arc<Vitals>,
+}
+
+impl Node {
+    /// To be called from a thread that is no shard's: it reads `/proc` for the first time.
+    pub(crate) fn new(config: &ServerConfig, address: SocketAddr, shards: Shards, stats: Vec<Arc<ShardStats>>) -> Self {
+        let vitals = Arc::new(Vitals::default());
+        if let Err(error) = vitals.read(Duration::ZERO) {
+            tracing::warn!("the node cannot tell how the machine does: {error}");
+        }
+        Self {
+            host: config.node.member_host.as_deref().map_or_else(|| host_of(address.ip()), str::to_owned),
+            port: address.port(),
+            uuid: uuid(),
+            tags: ArcSwap::from_pointee(config.node.tags.clone()),
+            shards,
+            stats,
+            openapi: openapi::render(&config.seatunnel),
+            vitals,
+            settings: config.node.clone(),
+        }
+    }
+
+    /// Version of the program.
+    pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+    /// The commit that it was built from, where the build says so by `EGRET_COMMIT`.
+    pub(crate) const COMMIT: &str = match option_env!("EGRET_COMMIT") {
+        Some(commit) => commit,
+        None => "unknown",
+    };
+
+    /// The address as members of the original's clusters write it.
+    pub(crate) fn address(&self) -> String {
+        format!("[{}]:{}", self.host, self.port)
+    }
+
+    /// How machine and process do now. Does not block: a new reading is taken on a blocking thread.
+    pub(crate) async fn reading(&self) -> Result<Arc<Reading>, Reply> {
+        if let Some(reading) = self.vitals.latest(READING_AGE_MAX) {
+            return Ok(reading);
+        }
+        let vitals = self.vitals.clone();
+        match run_blocking(move || vitals.read(READING_AGE_MAX)).await {
+            Ok(Ok(reading)) => Ok(reading),
+            Ok(Err(error)) => Err(Reply::busy(&format!("The node cannot tell how the machine does: {error}."))),
+            Err(error) => Err(Reply::busy(&error.to_string())),
+        }
+    }
+}
+
+/// What others call an address: as the original's default configuration has it, this machine is `localhost`.
+fn host_of(address: IpAddr) -> String {
+    if address.is_loopback() || address.is_unspecified() { "localhost".to_owned() } else { address.to_string() }
+}
+
+/// A random UUID (RFC 9562, version 4).
+fn uuid() -> String {
+    let random = fastrand::u128(..);
+    let random = (random & !(0xf << 76)) | (0x4 << 76);
+    let random = (random & !(0x3 << 62)) | (0x2 << 62);
+    let digits = format!("{random:032x}");
+    [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uuid_says_its_version() {
+        let uuid = uuid();
+        let shape: Vec<usize> = uuid.split('-').map(str::len).collect();
+        assert_eq!(shape, [8, 4, 4, 4, 12]);
+        assert_eq!(uuid.as_bytes()[14], b'4');
+        assert!(b"89ab".contains(&uuid.as_bytes()[19]), "{uuid}");
+    }
+
+    #[test]
+    fn this_machine_is_called_localhost() {
+        let host = |address: &str| host_of(address.parse().expect("an address"));
+        assert_eq!(host("127.0.0.1"), "localhost");
+        assert_eq!(host("::1"), "localhost");
+        assert_eq!(host("0.0.0.0"), "localhost");
+        assert_eq!(host("10.1.2.3"), "10.1.2.3");
+    }
+}

@@ -1,0 +1,161 @@
+//! The description of the API at `/openapi.json`, made from the tables of routes when the node starts.
+
+mod operations;
+
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+
+use crate::node::{self, Node, Scope};
+use crate::route::Verb;
+use crate::seatunnel::{self, Face, SeaTunnelSettings};
+
+use operations::Operation;
+
+/// Schemas of bodies, by name.
+const SCHEMAS: &str = include_str!("schemas.json");
+
+/// Renders the description of both faces.
+pub(crate) fn render(settings: &SeaTunnelSettings) -> Bytes {
+    document(settings).to_string().into()
+}
+
+fn document(settings: &SeaTunnelSettings) -> Value {
+    // The text is part of the program, and a test reads it.
+    let schemas: Value = serde_json::from_str(SCHEMAS).unwrap_or_default();
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Egret",
+            "version": Node::VERSION,
+            "description": "SeaTunnel's REST API over the jobs of this node, in its first (v1) and second (v2) generation.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": paths(settings),
+        "components": {
+            "schemas": schemas,
+            "responses": {"Error": operations::error("The request is refused; the message says why.", json!({}))},
+        },
+    })
+}
+
+fn paths(settings: &SeaTunnelSettings) -> Value {
+    let mut paths = Map::new();
+    let mut add = |path: String, method: &str, operation: Value| {
+        let item = paths.entry(path).or_insert_with(|| json!({}));
+        item[method] = operation;
+    };
+    for (face, base) in [(Face::V1, seatunnel::v1::PREFIX), (Face::V2, &*format!("{}/", settings.context_path))] {
+        for route in &seatunnel::ROUTES {
+            for operation in Operation::of_seatunnel(route.endpoint, face, settings) {
+                let path = format!("{base}{}{}", route.path, operation.argument());
+                let methods: &[&str] = match (route.verb, face) {
+                    (Verb::Get, _) => &["get"],
+                    (Verb::Post, Face::V1) => &["post", "put"],
+                    (Verb::Post, Face::V2) => &["post"],
+                };
+                methods.iter().for_each(|method| add(path.clone(), method, operation.render(method, &path)));
+            }
+        }
+    }
+    for route in &node::ROUTES {
+        let context = if route.scope == Scope::V2 { &*settings.context_path } else { "" };
+        for operation in Operation::of_node(route.endpoint) {
+            let path = format!("{context}{}{}", route.path, operation.argument());
+            add(path.clone(), "get", operation.render("get", &path));
+        }
+    }
+    Value::Object(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::Faces;
+    use http::Method;
+    use std::collections::BTreeSet;
+
+    fn settings(context_path: &str) -> SeaTunnelSettings {
+        SeaTunnelSettings { context_path: context_path.into(), ..SeaTunnelSettings::default() }
+    }
+
+    /// A path with something in place of its parameters.
+    fn filled(path: &str) -> String {
+        path.replace("{jobId}", "7").replace("{state}", "FINISHED").replace("{part}", "ready")
+    }
+
+    #[test]
+    fn every_route_is_described_and_everything_described_is_a_route() {
+        for context in ["", "/ctx"] {
+            let settings = settings(context);
+            let document = document(&settings);
+            let (mut seatunnel_found, mut node_found) = (BTreeSet::new(), BTreeSet::new());
+            for (path, item) in document["paths"].as_object().expect("paths") {
+                for method in item.as_object().expect("operations").keys() {
+                    let method: Method = method.to_uppercase().parse().expect("a method");
+                    let path = filled(path);
+                    if let Some((position, _)) = node::find(Faces::BOTH, context, &path) {
+                        assert_eq!(method, Method::GET);
+                        node_found.insert(position);
+                        continue;
+                    }
+                    match seatunnel::find(context, Faces::BOTH, &method, &path) {
+                        seatunnel::Match::Call(position, _) => _ = seatunnel_found.insert(position),
+                        other => panic!("{method} {path} is described and is no route: {other:?}"),
+                    }
+                }
+            }
+            let missing: Vec<_> = (0..2 * seatunnel::ROUTES.len()).filter(|at| !seatunnel_found.contains(at)).collect();
+            assert!(missing.is_empty(), "routes {missing:?} of SeaTunnel's API are not described");
+            assert_eq!(node_found.len(), node::ROUTES.len(), "a route of the node is not described");
+        }
+    }
+
+    #[test]
+    fn every_schema_that_is_named_exists_and_is_used() {
+        let document = document(&settings(""));
+        let mut named = BTreeSet::new();
+        collect_references(&document, &mut named);
+        for reference in &named {
+            let pointer = reference.strip_prefix('#').expect("a reference into the document");
+            assert!(document.pointer(pointer).is_some(), "{reference}");
+        }
+        for schema in document["components"]["schemas"].as_object().expect("schemas").keys() {
+            assert!(named.contains(&format!("#/components/schemas/{schema}")), "{schema} is not used");
+        }
+    }
+
+    fn collect_references(value: &Value, into: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(object) => {
+                into.extend(object.get("$ref").and_then(Value::as_str).map(str::to_owned));
+                object.values().for_each(|value| collect_references(value, into));
+            }
+            Value::Array(items) => items.iter().for_each(|item| collect_references(item, into)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn operations_have_names_of_their_own() {
+        let document = document(&settings(""));
+        let items = document["paths"].as_object().expect("paths").values();
+        let names: Vec<&str> = items
+            .flat_map(|item| item.as_object().expect("operations").values())
+            .map(|operation| operation["operationId"].as_str().expect("a name"))
+            .collect();
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
+    }
+
+    #[test]
+    fn ids_are_described_in_the_form_that_they_have() {
+        let schema = |settings: &SeaTunnelSettings, path: &str| {
+            let document = document(settings);
+            document["paths"][path]["post"]["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].clone()
+        };
+        let (v1, v2) = ("/hazelcast/rest/maps/stop-job", "/stop-job");
+        assert_eq!(schema(&settings(""), v1), "#/components/schemas/StoppedNumber");
+        assert_eq!(schema(&settings(""), v2), "#/components/schemas/Stopped");
+        let texts = SeaTunnelSettings { v1_ids: seatunnel::IdForm::Text, ..settings("") };
+        assert_eq!(schema(&texts, v1), "#/components/schemas/Stopped");
+    }
+}

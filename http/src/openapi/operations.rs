@@ -1,0 +1,219 @@
+//! Each endpoint in the words of OpenAPI.
+
+use serde_json::{Value, json};
+
+use crate::metrics::Format;
+use crate::node;
+use crate::seatunnel::{Endpoint, Face, IdForm, SeaTunnelSettings};
+
+/// What an answer of 200 holds.
+enum Answer {
+    /// JSON of a schema.
+    Json(&'static str),
+    /// Text of a type.
+    Text(&'static str),
+    /// JSON of a schema, or nothing.
+    JsonOrNothing(&'static str),
+    /// This description.
+    Description,
+    /// None: the request lacks its argument.
+    Never,
+}
+
+/// What a request brings along.
+enum Payload {
+    Nothing,
+    Json(&'static str),
+    JsonOrHocon(&'static str),
+    Form,
+}
+
+/// One operation.
+pub(super) struct Operation {
+    summary: &'static str,
+    /// Name, schema and meaning of the argument in the path.
+    argument: Option<(&'static str, Value, &'static str)>,
+    /// Name, schema and meaning of parameters in the query.
+    query: Vec<(&'static str, Value, &'static str)>,
+    payload: Payload,
+    answer: Answer,
+    /// Whether something of it is not supported yet (501).
+    partly: bool,
+}
+
+impl Operation {
+    fn get(summary: &'static str, answer: Answer) -> Self {
+        Self { summary, argument: None, query: Vec::new(), payload: Payload::Nothing, answer, partly: false }
+    }
+
+    fn post(summary: &'static str, payload: Payload, answer: &'static str) -> Self {
+        Self { payload, ..Self::get(summary, Answer::Json(answer)) }
+    }
+
+    fn with_argument(self, name: &'static str, schema: Value, meaning: &'static str) -> Self {
+        Self { argument: Some((name, schema, meaning)), ..self }
+    }
+
+    /// The operations of an endpoint: with and without its argument.
+    pub(super) fn of_seatunnel(endpoint: Endpoint, face: Face, settings: &SeaTunnelSettings) -> Vec<Self> {
+        let numbers = face == Face::V1 && settings.v1_ids == IdForm::Number;
+        let (submitted, stopped) =
+            if numbers { ("SubmittedNumber", "StoppedNumber") } else { ("Submitted", "Stopped") };
+        let submission = |summary, payload| Self {
+            query: submit_query(matches!(payload, Payload::JsonOrHocon(_))),
+            partly: true,
+            ..Self::post(summary, payload, submitted)
+        };
+        vec![match endpoint {
+            Endpoint::RunningJobs => Self::get("Jobs that have not ended", Answer::Json("RunningJobs")),
+            Endpoint::FinishedJobs => {
+                let all = || Self::get("Jobs that have ended", Answer::Json("FinishedJobs"));
+                let of_state =
+                    all().with_argument("state", json!({"type": "string"}), "Only jobs that ended in this state.");
+                return vec![all(), of_state];
+            }
+            Endpoint::JobInfo => {
+                let id = json!({"$ref": "#/components/schemas/Id"});
+                let known = Self::get("A job, running or ended", Answer::Json("JobInfo"));
+                let without = Self::get("A job; here without its id, which is refused", Answer::Never);
+                return vec![without, known.with_argument("jobId", id, "Id of the job.")];
+            }
+            Endpoint::SystemMonitoring => {
+                Self::get("How the machine and the node do", Answer::Json("SystemMonitoring"))
+            }
+            Endpoint::RunningThreads => Self::get("Names of the node's threads", Answer::Json("RunningThreads")),
+            Endpoint::Overview => Self::get("Slots, jobs by state, workers", Answer::Json("Overview")),
+            Endpoint::ThreadDump => Self::get("What each thread does", Answer::Json("ThreadDump")),
+            Endpoint::SubmitJobs => Self {
+                partly: true,
+                ..Self::post("Submits jobs one after the other", Payload::Json("JobConfigs"), "SubmittedJobs")
+            },
+            Endpoint::SubmitJobUpload => submission("Submits a job whose config is a file", Payload::Form),
+            Endpoint::SubmitJob => submission("Submits a job", Payload::JsonOrHocon("JobConfig")),
+            Endpoint::StopJobs => {
+                Self { partly: true, ..Self::post("Stops jobs", Payload::Json("StopJobs"), "StoppedJobs") }
+            }
+            Endpoint::StopJob => Self { partly: true, ..Self::post("Stops a job", Payload::Json("StopJob"), stopped) },
+            Endpoint::EncryptConfig => {
+                Self::post("Encodes the secrets of a config", Payload::Json("JobConfig"), "EncryptedConfig")
+            }
+            Endpoint::UpdateTags => Self::post("Replaces the node's tags", Payload::Json("Tags"), "TagsUpdated"),
+        }]
+    }
+
+    /// The operations of an endpoint of the node: with and without its argument.
+    pub(super) fn of_node(endpoint: node::Endpoint) -> Vec<Self> {
+        vec![match endpoint {
+            node::Endpoint::Cluster => Self::get("Members of the cluster", Answer::Json("Cluster")),
+            node::Endpoint::Health => {
+                let parts = json!({
+                    "type": "string",
+                    "enum": ["node-state", "cluster-state", "cluster-safe", "migration-queue-size", "cluster-size", "ready"],
+                });
+                let part = Self::get("One answer about the node's health", Answer::JsonOrNothing("HealthPart"));
+                let all = Self::get("The node's health", Answer::Json("Health"));
+                return vec![all, part.with_argument("part", parts, "What is asked.")];
+            }
+            node::Endpoint::Metrics(format @ Format::Prometheus) => {
+                Self::get("Metrics as Prometheus text", Answer::Text(format.content_type()))
+            }
+            node::Endpoint::Metrics(format @ Format::OpenMetrics) => {
+                Self::get("Metrics as OpenMetrics", Answer::Text(format.content_type()))
+            }
+            node::Endpoint::OpenApi => Self::get("This description", Answer::Description),
+        }]
+    }
+
+    /// What stands behind the route in the path.
+    pub(super) fn argument(&self) -> String {
+        self.argument.as_ref().map_or_else(String::new, |(name, ..)| format!("/{{{name}}}"))
+    }
+
+    pub(super) fn render(&self, method: &str, path: &str) -> Value {
+        let mut operation = json!({
+            "summary": self.summary,
+            "operationId": operation_id(method, path),
+            "responses": self.responses(),
+        });
+        let in_path = self.argument.iter().map(|(name, schema, meaning)| {
+            json!({"name": name, "in": "path", "required": true, "schema": schema, "description": meaning})
+        });
+        let in_query = self.query.iter().map(
+            |(name, schema, meaning)| json!({"name": name, "in": "query", "schema": schema, "description": meaning}),
+        );
+        let parameters: Vec<Value> = in_path.chain(in_query).collect();
+        if !parameters.is_empty() {
+            operation["parameters"] = parameters.into();
+        }
+        let reference = |name: &str| json!({"schema": {"$ref": format!("#/components/schemas/{name}")}});
+        let content = match self.payload {
+            Payload::Nothing => return operation,
+            Payload::Json(schema) => json!({"application/json": reference(schema)}),
+            Payload::JsonOrHocon(schema) => {
+                json!({"application/json": reference(schema), "text/plain": {"schema": {"type": "string"}}})
+            }
+            Payload::Form => json!({"multipart/form-data": {"schema": {
+                "type": "object",
+                "properties": {"config_file": {"type": "string", "contentMediaType": "application/octet-stream"}},
+                "required": ["config_file"],
+            }}}),
+        };
+        operation["requestBody"] = json!({"required": true, "content": content});
+        operation
+    }
+
+    fn responses(&self) -> Value {
+        let reference = |name: &str| json!({"schema": {"$ref": format!("#/components/schemas/{name}")}});
+        let content = match self.answer {
+            Answer::Json(schema) => Some(json!({"application/json": reference(schema)})),
+            Answer::JsonOrNothing(schema) => {
+                Some(json!({"application/json": reference(schema), "text/plain": {"schema": {"const": ""}}}))
+            }
+            Answer::Text(content_type) => Some(json!({content_type: {"schema": {"type": "string"}}})),
+            Answer::Description => Some(json!({"application/json": {"schema": {"type": "object"}}})),
+            Answer::Never => None,
+        };
+        let mut responses = json!({});
+        if let Some(content) = content {
+            responses["200"] = json!({"description": "Done.", "content": content});
+        }
+        for status in ["400", "404", "408", "413", "414", "431"] {
+            responses[status] = json!({"$ref": "#/components/responses/Error"});
+        }
+        responses["405"] = error("The method is not one of this path.", header("Allow", "The methods that are."));
+        if self.partly {
+            responses["501"] = json!({"$ref": "#/components/responses/Error"});
+        }
+        let retry = header("Retry-After", "Seconds after which to try again.");
+        responses["503"] = error("The node has no room for the request now.", retry);
+        responses
+    }
+}
+
+/// An answer in the envelope of errors.
+pub(super) fn error(description: &str, headers: Value) -> Value {
+    let content = json!({"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}});
+    json!({"description": description, "headers": headers, "content": content})
+}
+
+fn header(name: &str, description: &str) -> Value {
+    json!({name: {"description": description, "required": true, "schema": {"type": "string"}}})
+}
+
+/// `post` and `/submit-job/upload` as `post-submit-job-upload`.
+fn operation_id(method: &str, path: &str) -> String {
+    let words = path.split(['/', '{', '}']).filter(|word| !word.is_empty());
+    std::iter::once(method).chain(words).collect::<Vec<_>>().join("-")
+}
+
+fn submit_query(with_format: bool) -> Vec<(&'static str, Value, &'static str)> {
+    let mut query = vec![
+        ("jobId", json!({"$ref": "#/components/schemas/Id"}), "The id that the job is to have."),
+        ("jobName", json!({"type": "string"}), "The name instead of the config's."),
+        ("isStartWithSavePoint", json!({"type": "boolean"}), "Whether to go on from the job's savepoint."),
+    ];
+    if with_format {
+        query.push(("format", json!({"type": "string", "enum": ["json", "hocon"]}), "How the config is written."));
+    }
+    query
+}

@@ -1,0 +1,48 @@
+//! running-threads and thread-dump (contract A.4). The kernel is asked on a blocking thread.
+
+use egret_collectors::{ThreadDump, threads};
+use egret_runtime::shard::run_blocking;
+
+use super::SeaTunnel;
+use crate::reply::Reply;
+
+/// What stands for the class loader: there is none, and programs read it as a text.
+const CLASS_LOADER: &str = "native";
+
+impl SeaTunnel {
+    /// Names of the threads, in their order.
+    pub(super) async fn running_threads(&self) -> Reply {
+        self.each_thread(|thread, json| {
+            json.raw(r#"{"threadName":"#).string(&thread.name);
+            json.raw(r#","classLoader":"#).string(CLASS_LOADER).raw("}");
+        })
+        .await
+    }
+
+    /// What each thread does and where it is.
+    pub(super) async fn thread_dump(&self) -> Reply {
+        self.each_thread(|thread, json| {
+            json.raw(r#"{"threadName":"#).string(&thread.name);
+            json.raw(r#","threadId":"#).integer(thread.id);
+            json.raw(r#","threadState":"#).string(thread.state.as_str());
+            json.raw(r#","stackTrace":"#).string(&thread.stack.join("\n")).raw("}");
+        })
+        .await
+    }
+
+    async fn each_thread(&self, write: impl Fn(&ThreadDump, &mut crate::json::JsonBuffer)) -> Reply {
+        let threads = match run_blocking(threads).await {
+            Ok(Ok(threads)) => threads,
+            Ok(Err(error)) => return Reply::busy(&format!("The node cannot list its threads: {error}.")),
+            Err(error) => return Reply::busy(&error.to_string()),
+        };
+        let mut json = self.json.borrow_mut();
+        json.raw("[");
+        for (index, thread) in threads.iter().enumerate() {
+            json.raw(if index > 0 { "," } else { "" });
+            write(thread, &mut json);
+        }
+        json.raw("]");
+        Reply::json(json.take())
+    }
+}

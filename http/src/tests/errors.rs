@@ -1,0 +1,146 @@
+//! Every refusal that a client can bring about, with status and text (contract A.2, A.4).
+
+use super::*;
+use serde_json::{Map, Value, json};
+
+/// Method, path below the face, and body of requests that are refused.
+fn refused() -> Vec<(&'static str, &'static str, String)> {
+    let job = |source: Value| json!({"env": {}, "source": source, "sink": [{"plugin_name": "Nowhere"}]}).to_string();
+    let good = || job(json!([{"plugin_name": "Numbers", "rows": 1}]));
+    let mut requests = vec![
+        ("GET", "job-info", String::new()),
+        ("GET", "job-info/", String::new()),
+        ("GET", "job-info/abc", String::new()),
+        ("GET", "running-job/1/2", String::new()),
+        ("GET", "nothing-here", String::new()),
+        ("DELETE", "running-jobs", String::new()),
+        ("GET", "submit-job", String::new()),
+        ("GET", "overview?a=%zz", String::new()),
+        ("POST", "submit-job?jobId=abc", good()),
+        ("POST", "submit-job?jobId=", good()),
+        ("POST", "submit-job?isStartWithSavePoint=true", good()),
+        ("POST", "submit-job?jobId=5&isStartWithSavePoint=true", good()),
+        ("POST", "submit-job?format=sql", good()),
+        ("POST", "submit-job", "{}".into()),
+        ("POST", "submit-job", job(json!([]))),
+        ("POST", "submit-job", job(json!([{"rows": 1}]))),
+        ("POST", "submit-job", job(json!([{"plugin_name": "Numbers"}]))),
+        ("POST", "submit-job", job(json!([{"plugin_name": "Nombers"}]))),
+        ("POST", "submit-jobs", "{}".into()),
+        ("POST", "submit-jobs", format!("[{}]", good().replace("\"env\"", "\"params\":{\"jobId\":\"x\"},\"env\""))),
+        ("POST", "submit-job/upload", "no form".into()),
+        ("POST", "stop-job", "{}".into()),
+        ("POST", "stop-job", r#"{"jobId":"x"}"#.into()),
+        ("POST", "stop-jobs", "{}".into()),
+        ("POST", "encrypt-config", "{}".into()),
+        ("POST", "update-tags", "[]".into()),
+    ];
+    for path in
+        ["submit-job", "submit-jobs", "submit-job/upload", "stop-job", "stop-jobs", "encrypt-config", "update-tags"]
+    {
+        requests.push(("POST", path, String::new()));
+    }
+    for path in ["submit-job", "submit-jobs", "stop-job", "stop-jobs", "encrypt-config", "update-tags"] {
+        requests.push(("POST", path, "{\"half\":".into()));
+    }
+    requests
+}
+
+#[test]
+fn refusals_of_both_faces_are_as_expected() {
+    let running = Running::new();
+    let mut client = running.client();
+    for (face, base) in [("v1", "/hazelcast/rest/maps/"), ("v2", "/")] {
+        let mut answers = Map::new();
+        for (method, path, body) in refused() {
+            let length = body.len();
+            let head = format!("{method} {base}{path} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n");
+            let response = client.send(format!("{head}{body}")).response();
+            let what = format!("{method} {path} {body}").trim_end().to_owned();
+            let mut answer = json!({"status": response.status, "message": response.message()});
+            if let Some(allow) = response.header("allow") {
+                answer["allow"] = allow.into();
+            }
+            assert!(answers.insert(what, answer).is_none(), "{method} {path} is asked once");
+        }
+        expected(&format!("seatunnel/refused-{face}"), Value::Object(answers).to_string().as_bytes());
+    }
+    assert_eq!(client.get("/running-jobs").body, b"[]", "nothing is left of what was refused");
+}
+
+#[test]
+fn every_endpoint_refuses_a_body_that_is_too_large() {
+    let running = Running::with(HttpLimits { body_bytes_max: 1000, ..HttpLimits::default() });
+    for path in
+        ["submit-job", "submit-jobs", "submit-job/upload", "stop-job", "stop-jobs", "encrypt-config", "update-tags"]
+    {
+        let response = running.client().post(&format!("/{path}"), &"x".repeat(1001));
+        assert_eq!(
+            (response.status, response.message().as_str()),
+            (413, "The request body is larger than 1000 bytes.")
+        );
+        assert_eq!(response.header("connection"), Some("close"), "{path}");
+    }
+}
+
+#[test]
+fn a_node_that_has_no_room_for_a_job_says_when_to_come_again() {
+    let running = Running::new();
+    running.jobs.stop_all(Duration::from_secs(5));
+    let config = r#"{"env":{},"source":[{"plugin_name":"Numbers","rows":1}],"sink":[{"plugin_name":"Nowhere"}]}"#;
+    let response = running.client().post("/submit-job", config);
+    assert_eq!((response.status, response.header("retry-after")), (503, Some("1")));
+    assert_eq!(response.message(), "the node is being stopped and takes no jobs");
+}
+
+#[test]
+fn a_config_comes_back_with_its_secrets_encoded() {
+    let running = Running::new();
+    let config = json!({
+        "env": {"parallelism": 1, "shade.identifier": "base64"},
+        "source": [{"plugin_name": "MySQL-CDC", "result_table_name": "fake", "hostname": "127.0.0.1",
+            "username": "seatunnel", "password": "seatunnel_password", "table-name": "inventory_vwyw0n",
+            "schema": {"fields": {"name": "string", "age": "int"}}}],
+        "transform": [],
+        "sink": [{"plugin_name": "Clickhouse", "host": "localhost:8123", "username": "seatunnel",
+            "password": "seatunnel_password"}]
+    });
+    for path in ["/hazelcast/rest/maps/encrypt-config", "/encrypt-config"] {
+        let response = running.client().post(path, &config.to_string());
+        assert_eq!((response.status, response.header("content-type")), (200, Some("application/json")));
+        expected("seatunnel/encrypt-config", &response.body);
+    }
+}
+
+#[test]
+fn a_config_can_be_uploaded_as_a_file() {
+    let running = Running::new();
+    let mut client = running.client();
+    let mut upload = |path: &str, file: &str, text: &str| {
+        let body = format!(
+            "--XX\r\nContent-Disposition: form-data; name=\"config_file\"; filename=\"{file}\"\r\n\
+             Content-Type: application/octet-stream\r\n\r\n{text}\r\n--XX--\r\n"
+        );
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: multipart/form-data; boundary=XX\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        let response = client.send(head + &body).response();
+        (response.status, String::from_utf8(response.body).expect("text"))
+    };
+    let hocon = "env { job.name = uploaded } # a comment\nsource { Numbers { rows = 3 } }\nsink { Nowhere { } }\n";
+    let json = r#"{"env":{},"source":[{"plugin_name":"Numbers","rows":3}],"sink":[{"plugin_name":"Nowhere"}]}"#;
+    let (v1, v2) = ("/hazelcast/rest/maps/submit-job/upload", "/submit-job/upload");
+    assert_eq!(
+        upload(&format!("{v2}?jobId=1"), "job.conf", hocon),
+        (200, r#"{"jobId":"1","jobName":"uploaded"}"#.into())
+    );
+    let named = upload(&format!("{v1}?jobId=2&jobName=n"), "JOB.JSON", json);
+    assert_eq!(named, (200, r#"{"jobId":2,"jobName":"n"}"#.into()));
+    let (status, message) = upload(v2, "job.json", hocon);
+    assert_eq!(status, 400);
+    assert!(message.contains("Invalid JSON format in request body.") && message.contains("job.json:1:"), "{message}");
+    let (status, message) = upload(v2, "job.conf", "source { }");
+    assert!(status == 400 && message.contains("No configuration setting found for key 'env'"), "{message}");
+    assert_eq!(upload(v2, "job.conf", "").0, 400);
+}

@@ -1,0 +1,270 @@
+//! What the node says of itself, over both faces.
+
+use std::net::Ipv4Addr;
+
+use super::client::Response;
+use super::*;
+use crate::{Faces, NodeSettings};
+use serde_json::{Value, json};
+
+const MAPS: &str = "/hazelcast/rest/maps";
+
+fn json_of(response: &Response) -> Value {
+    assert_eq!(response.status, 200, "{}", String::from_utf8_lossy(&response.body));
+    assert_eq!(response.header("content-type"), Some("application/json"));
+    serde_json::from_slice(&response.body).expect("a JSON body")
+}
+
+fn put(client: &mut Client, path: &str, body: &str) -> Response {
+    client.send(format!("PUT {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}", body.len())).response()
+}
+
+/// Every value of an object in place of which `mask` says something.
+fn masked(mut value: Value, mask: impl Fn(&str) -> Option<&'static str>) -> Vec<u8> {
+    for (key, value) in value.as_object_mut().expect("an object") {
+        if let Some(word) = mask(key) {
+            *value = word.into();
+        }
+    }
+    value.to_string().into_bytes()
+}
+
+#[test]
+fn the_overview_counts_jobs_and_slots_of_the_workers_that_are_selected() {
+    let running = Running::new();
+    let mut client = running.client();
+    let build = |key: &str| matches!(key, "projectVersion" | "gitCommitAbbrev").then_some("build");
+    let overview = |client: &mut Client, query: &str| json_of(&client.get(&format!("{MAPS}/overview{query}")));
+    expected("seatunnel/overview-idle", &masked(overview(&mut client, ""), build));
+    let config = |endless: bool| {
+        json!({
+            "env": {},
+            "source": [{"plugin_name": "Numbers", "rows": 1, "endless": endless, "parallelism": 2}],
+            "sink": [{"plugin_name": "Nowhere"}]
+        })
+        .to_string()
+    };
+    for (id, endless) in [(1, false), (2, false), (3, true), (4, true)] {
+        json_of(&client.post(&format!("/submit-job?jobId={id}"), &config(endless)));
+    }
+    client.post("/stop-job", r#"{"jobId":4}"#);
+    eventually("two run out, one is stopped", || {
+        let seen = overview(&mut client, "");
+        (seen["finishedJobs"].as_str(), seen["cancelledJobs"].as_str()) == (Some("2"), Some("1"))
+    });
+    eventually("one has its slots", || overview(&mut client, "")["totalSlot"] == "3");
+    expected("seatunnel/overview", &masked(overview(&mut client, ""), build));
+    expected("seatunnel/overview-none-selected", &masked(overview(&mut client, "?node=node1"), build));
+}
+
+#[test]
+fn tags_are_replaced_and_select() {
+    let mut config = ServerConfig { listeners: vec![anywhere()], ..ServerConfig::default() };
+    config.node = NodeSettings { tags: [("node".into(), "node1".into())].into(), ..NodeSettings::default() };
+    let running = Running::configured(config);
+    let mut client = running.client();
+    let workers = |client: &mut Client, query: &str| {
+        json_of(&client.get(&format!("{MAPS}/overview?{query}")))["workers"].as_str().map(str::to_owned)
+    };
+    assert_eq!(workers(&mut client, "node=node1").as_deref(), Some("1"));
+    assert_eq!(workers(&mut client, "tag1=dev_1").as_deref(), Some("0"));
+    let updated = json_of(&put(&mut client, &format!("{MAPS}/update-tags"), r#"{"tag1":"dev_1","tag2":null}"#));
+    assert_eq!(updated, json!({"status": "success", "message": "update node tags done."}));
+    assert_eq!(workers(&mut client, "tag1=dev_1&tag2=").as_deref(), Some("1"));
+    assert_eq!(workers(&mut client, "node=node1").as_deref(), Some("0"), "the others are gone");
+    assert_eq!(json_of(&client.post("/update-tags", "{}")), json!({"status": "success"}));
+    assert_eq!(workers(&mut client, "tag1=dev_1").as_deref(), Some("0"));
+    let empty = put(&mut client, &format!("{MAPS}/update-tags"), "");
+    assert_eq!((empty.status, empty.message().as_str()), (400, "Request body is empty."));
+    assert_eq!(put(&mut client, "/update-tags", "{}").status, 405);
+}
+
+/// The keys of contract A.8 in their order.
+const MONITORED: &str = "isMaster host port processors physical.memory.total physical.memory.free swap.space.total \
+    swap.space.free heap.memory.used heap.memory.free heap.memory.total heap.memory.max heap.memory.used/total \
+    heap.memory.used/max minor.gc.count minor.gc.time major.gc.count major.gc.time load.process load.system \
+    load.systemAverage thread.count thread.peakCount cluster.timeDiff event.q.size executor.q.async.size \
+    executor.q.client.size executor.q.client.query.size executor.q.client.blocking.size executor.q.query.size \
+    executor.q.scheduled.size executor.q.io.size executor.q.system.size executor.q.operations.size \
+    executor.q.priorityOperation.size operations.completed.count executor.q.mapLoad.size \
+    executor.q.mapLoadAllKeys.size executor.q.cluster.size executor.q.response.size operations.running.count \
+    operations.pending.invocations.percentage operations.pending.invocations.count proxy.count clientEndpoint.count \
+    connection.active.count client.connection.count connection.count";
+
+#[test]
+fn system_monitoring_has_every_key_in_its_order_and_texts_only() {
+    let running = Running::new();
+    let mut client = running.client();
+    for path in [format!("{MAPS}/system-monitoring-information"), "/system-monitoring-information".to_owned()] {
+        let members = json_of(&client.get(&path));
+        let member = members[0].as_object().expect("an object");
+        assert_eq!(member.keys().cloned().collect::<Vec<_>>().join(" "), MONITORED);
+        assert!(member.values().all(Value::is_string), "{members}");
+        assert_eq!((&member["host"], &member["isMaster"]), (&json!("localhost"), &json!("true")));
+        assert_eq!(member["port"], running.address().port().to_string());
+        assert_eq!(member["connection.count"], "1");
+        let measured = |key: &str| {
+            let live = ["port", "processors", "physical", "swap", "heap", "load", "thread", "operations.completed"];
+            live.iter().any(|begin| key.starts_with(begin)).then_some("measured")
+        };
+        expected("seatunnel/system-monitoring-information", &masked(members[0].clone(), measured));
+    }
+}
+
+#[test]
+fn threads_are_listed_by_name_and_dumped_with_their_state() {
+    let running = Running::new();
+    let mut client = running.client();
+    let threads = json_of(&client.get(&format!("{MAPS}/running-threads")));
+    let names: Vec<&str> =
+        threads.as_array().expect("a list").iter().filter_map(|thread| thread["threadName"].as_str()).collect();
+    assert!(names.windows(2).all(|pair| pair[0] <= pair[1]), "{names:?}");
+    assert!(names.iter().any(|name| name.starts_with("egret-front-")), "{names:?}");
+    let name = |key: &str| (key == "threadName").then_some("name");
+    expected("seatunnel/running-threads-first", &masked(threads[0].clone(), name));
+    let dump = json_of(&client.get("/thread-dump"));
+    let states = ["RUNNABLE", "BLOCKED", "WAITING", "TERMINATED"];
+    for thread in dump.as_array().expect("a list") {
+        assert!(thread["threadId"].as_i64().is_some_and(|id| id > 0), "{thread}");
+        assert!(thread["threadState"].as_str().is_some_and(|state| states.contains(&state)), "{thread}");
+    }
+    expected("seatunnel/thread-dump-first", &masked(dump[0].clone(), |_| Some("of a thread")));
+}
+
+#[test]
+fn the_node_is_a_cluster_in_good_health() {
+    let running = Running::new();
+    let mut client = running.client();
+    let cluster = json_of(&client.get("/hazelcast/rest/cluster"));
+    let address = format!("[localhost]:{}", running.address().port());
+    assert_eq!(cluster["members"].as_array().map(Vec::len), Some(1));
+    assert_eq!(cluster["members"][0]["address"], address);
+    let live = |key: &str| matches!(key, "address" | "uuid" | "memberVersion").then_some("of this start");
+    expected("seatunnel/cluster-member", &masked(cluster["members"][0].clone(), live));
+    expected("seatunnel/health", &client.get("/hazelcast/health").body);
+    for (part, body) in [
+        ("node-state", "\"ACTIVE\""),
+        ("cluster-size", "1"),
+        ("migration-queue-size", "0"),
+        ("ready", ""),
+        ("cluster-safe", ""),
+    ] {
+        let response = client.get(&format!("/hazelcast/health/{part}"));
+        assert_eq!((response.status, &*String::from_utf8_lossy(&response.body)), (200, body), "{part}");
+    }
+    assert_eq!(client.get("/hazelcast/health/nonsense").status, 404);
+    assert_eq!(client.get("/hazelcast/rest/cluster/x").status, 404);
+    assert_eq!(client.post("/hazelcast/rest/cluster", "").header("allow"), Some("GET, HEAD"));
+}
+
+#[test]
+fn metrics_come_in_both_forms_and_under_all_their_paths() {
+    let running = Running::new();
+    let mut client = running.client();
+    for path in ["/hazelcast/rest/instance/metrics", "/metrics", "/metrics?name=ignored"] {
+        let response = client.get(path);
+        assert_eq!(response.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+        let text = String::from_utf8(response.body).expect("text");
+        assert!(text.contains("job_count{cluster=\"seatunnel\",type=\"running\",} 0.0\n"), "{text}");
+    }
+    for path in ["/hazelcast/rest/instance/openmetrics", "/openmetrics"] {
+        let response = client.get(path);
+        let content_type = Some("application/openmetrics-text; version=1.0.0; charset=utf-8");
+        assert_eq!(response.header("content-type"), content_type);
+        let text = String::from_utf8(response.body).expect("text");
+        assert!(text.contains("job_count{cluster=\"seatunnel\",type=\"running\"} 0.0\n"), "{text}");
+        assert!(text.ends_with("# EOF\n"), "{text}");
+    }
+    // Requests are counted with their routes, up to the one before.
+    let text = String::from_utf8(client.get("/metrics").body).expect("text");
+    let answers = "egret_http_answers_total{cluster=\"seatunnel\",api=\"node\",path=\"/metrics\",method=\"GET\",class=\"2xx\",} 2.0\n";
+    assert!(text.contains(answers), "{text}");
+    let times =
+        "egret_http_request_seconds_count{cluster=\"seatunnel\",api=\"node\",path=\"/metrics\",method=\"GET\",} 2.0\n";
+    assert!(text.contains(times), "{text}");
+    assert_families_are_whole(&text);
+}
+
+/// Each family is announced once, and its samples stand together; no sample comes twice.
+fn assert_families_are_whole(text: &str) {
+    let (mut families, mut samples) = (std::collections::BTreeSet::new(), std::collections::BTreeSet::new());
+    let mut family = "";
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            family = rest.split(' ').next().expect("a name");
+            assert!(families.insert(family), "{family} comes twice");
+        } else if !line.starts_with('#') {
+            let (sample, value) = line.rsplit_once(' ').expect("a value");
+            assert!(sample.starts_with(family), "{sample} is not of {family}");
+            assert!(samples.insert(sample), "{sample} comes twice");
+            assert!(value == "+Inf" || value.parse::<f64>().is_ok(), "{line}");
+        }
+    }
+}
+
+#[test]
+fn jobs_have_series_of_what_they_read_and_wrote() {
+    let running = Running::new();
+    let mut client = running.client();
+    let config = json!({
+        "env": {"job.name": "a \"b\""},
+        "source": [{"plugin_name": "Numbers", "rows": 5, "endless": true}],
+        "sink": [{"plugin_name": "Nowhere"}]
+    });
+    json_of(&client.post("/submit-job?jobId=7", &config.to_string()));
+    let sample = "egret_job_sink_rows_total{cluster=\"seatunnel\",job_id=\"7\",job_name=\"a \\\"b\\\"\",} 5.0\n";
+    eventually("its rows are counted", || String::from_utf8_lossy(&client.get("/metrics").body).contains(sample));
+    let text = String::from_utf8(client.get("/metrics").body).expect("text");
+    assert!(text.contains("job_count{cluster=\"seatunnel\",type=\"running\",} 1.0\n"), "{text}");
+    assert!(text.contains("egret_slots_assigned{cluster=\"seatunnel\",} 2.0\n"), "{text}");
+    assert_families_are_whole(&text);
+}
+
+#[test]
+fn without_telemetry_metrics_are_empty() {
+    let mut config = ServerConfig { listeners: vec![anywhere()], ..ServerConfig::default() };
+    config.node.telemetry = false;
+    let running = Running::configured(config);
+    let response = running.client().get("/metrics");
+    assert_eq!((response.status, response.body.len(), response.header("content-type")), (200, 0, Some("text/plain")));
+}
+
+#[test]
+fn each_listener_answers_its_faces() {
+    let listener = |v1, v2| ListenerConfig { host: Ipv4Addr::LOCALHOST.into(), port: 0, faces: Faces { v1, v2 } };
+    let seatunnel = SeaTunnelSettings { context_path: "/seatunnel".into(), ..SeaTunnelSettings::default() };
+    let listeners = vec![listener(true, false), listener(false, true)];
+    let running = Running::configured(ServerConfig { listeners, seatunnel, ..ServerConfig::default() });
+    let addresses = running.server().local_addrs().to_vec();
+    let v1 = ["/hazelcast/rest/maps/running-jobs", "/hazelcast/health", "/hazelcast/rest/instance/metrics"];
+    let v2 = ["/seatunnel/running-jobs", "/seatunnel/metrics", "/seatunnel/overview/"];
+    for (address, there, elsewhere) in [(addresses[0], v1, v2), (addresses[1], v2, v1)] {
+        let mut client = Client::connect(address);
+        for path in there.iter().chain(["/openapi.json"].iter()) {
+            assert_eq!(client.get(path).status, 200, "{path}");
+        }
+        for path in elsewhere.iter().chain(["/running-jobs", "/metrics"].iter()) {
+            assert_eq!(client.get(path).status, 404, "{path}");
+        }
+    }
+    let monitoring = json_of(&Client::connect(addresses[1]).get("/seatunnel/system-monitoring-information"));
+    assert_eq!(monitoring[0]["port"], addresses[0].port().to_string(), "the first address is the node's own");
+}
+
+#[test]
+fn a_context_path_that_would_never_match_fails_the_start() {
+    let running = Running::new();
+    let seatunnel = SeaTunnelSettings { context_path: "seatunnel/".into(), ..SeaTunnelSettings::default() };
+    let config = ServerConfig { listeners: vec![anywhere()], seatunnel, ..ServerConfig::default() };
+    let error = Server::start(&running.shards, &config, &running.jobs).expect_err("refused");
+    assert!(error.to_string().contains("context_path is 'seatunnel/'"), "{error}");
+}
+
+#[test]
+fn the_description_is_there_under_its_path() {
+    let running = Running::new();
+    let description = json_of(&running.client().get("/openapi.json"));
+    assert_eq!(description["openapi"], "3.1.0");
+    assert!(description["paths"]["/hazelcast/rest/maps/update-tags"]["put"].is_object());
+    assert!(description["paths"]["/update-tags"]["put"].is_null());
+}
