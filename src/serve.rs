@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use egret_http::{ListenerConfig, Server, ServerConfig, StartError};
+use egret_http::{ListenerConfig, NodeSettings, Server, ServerConfig, StartError};
 use egret_runtime::job::SubmitRequest;
 use egret_runtime::logs::{JobLogSlot, JobLogs};
 use egret_runtime::net::ClaimError;
@@ -65,6 +65,7 @@ fn serve_on(node: &node::Node, arguments: &cli::Serve, settings: &Settings, logs
         listeners: listeners.collect(),
         limits: settings.http.clone(),
         seatunnel: settings.seatunnel.clone(),
+        node: NodeSettings { logs: Some(logs.clone()), ..NodeSettings::default() },
         ..ServerConfig::default()
     };
     let server = match Server::start(&node.shards, &config, &node.jobs) {

@@ -198,3 +198,44 @@ fn a_run_leaves_no_files_behind() {
         std::fs::read_dir(folder.path()).expect("a folder").flatten().map(|entry| entry.file_name()).collect();
     assert_eq!(names, ["job.conf"]);
 }
+
+#[test]
+fn logs_are_listed_and_read_over_both_faces() {
+    let node = Node::start();
+    let id = node.submit(&job("chatty"));
+    node.wait_for_state(id, "FINISHED");
+    let name = format!("job-{id}.log");
+    for face in ["/hazelcast/rest/maps", ""] {
+        let get = |path: &str| node.client().get(&format!("{face}{path}"));
+        let line = "Init JobMaster for Job chatty";
+        for file in [format!("/logs/{name}"), format!("/log/{name}")] {
+            let log = get(&file);
+            assert_eq!(log.header("content-type"), Some("text/plain; charset=utf-8"));
+            assert_holds(&log.text(), &[line, &id.to_string()]);
+        }
+        assert_eq!(get("/get-all-log-name").ok(), json!([name]));
+        // What the requests of these tests call the node.
+        let host = "egret";
+        let link = format!("http://{host}{face}/logs/{name}");
+        let listed = json!([{"node": host, "logLink": link, "logName": name}]);
+        assert_eq!(get("/logs?format=JSON").ok(), listed);
+        assert_eq!(get(&format!("/logs/{id}?format=json")).ok(), listed);
+        assert_eq!(get("/logs/unknown?format=json").ok(), json!([]));
+        let page = get("/logs");
+        assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+        assert_holds(
+            &page.text(),
+            &["<title>Seatunnel log</title>", &format!("<li><a href=\"{link}\">{host}-{name}</a></li>")],
+        );
+        assert_holds(&get("/log").text(), &[&format!("<a href=\"log/{name}\">{name}</a>")]);
+        for missing in ["/log/job-1.log", "/logs/job-1.log", "/log/..%2Fsecret.log", "/log/../../etc/passwd.log"] {
+            let answer = get(missing);
+            assert!(answer.head.starts_with("HTTP/1.1 400"), "{missing}: {}", answer.head);
+            assert_eq!(answer.text(), "", "{missing}");
+        }
+    }
+    let api = format!("http://{}", node.address());
+    let printed = support::program::run(["logs", &id.to_string(), "--url", &api]).expect_exit(0).stdout;
+    assert_holds(&printed, &["Init JobMaster for Job chatty"]);
+    node.stop();
+}

@@ -87,11 +87,17 @@ impl From<String> for Body {
     }
 }
 
-impl<const N: usize> From<[Bytes; N]> for Body {
-    fn from(pieces: [Bytes; N]) -> Self {
+impl FromIterator<Bytes> for Body {
+    fn from_iter<I: IntoIterator<Item = Bytes>>(pieces: I) -> Self {
         let mut body = Self::empty();
         pieces.into_iter().for_each(|piece| body.push(piece));
         body
+    }
+}
+
+impl<const N: usize> From<[Bytes; N]> for Body {
+    fn from(pieces: [Bytes; N]) -> Self {
+        pieces.into_iter().collect()
     }
 }
 

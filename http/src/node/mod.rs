@@ -11,6 +11,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use egret_collectors::{Reading, Vitals};
+use egret_runtime::logs::JobLogs;
 use egret_runtime::shard::{Shards, run_blocking};
 
 use crate::openapi;
@@ -37,11 +38,13 @@ pub struct NodeSettings {
     pub tags: BTreeMap<String, String>,
     /// Whether there are metrics for scrapers; without them the answer is empty (contract A.4). Default: yes.
     pub telemetry: bool,
+    /// The logs of jobs; without them their endpoints are 404. Default: none.
+    pub logs: Option<JobLogs>,
 }
 
 impl Default for NodeSettings {
     fn default() -> Self {
-        Self { cluster_name: "seatunnel".into(), member_host: None, tags: BTreeMap::new(), telemetry: true }
+        Self { cluster_name: "seatunnel".into(), member_host: None, tags: BTreeMap::new(), telemetry: true, logs: None }
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::metrics::Format;
 use crate::node;
-use crate::seatunnel::{Endpoint, Face, IdForm, SeaTunnelSettings};
+use crate::seatunnel::{Endpoint, Face, IdForm, LOGS_HTML, LOGS_PLAIN, SeaTunnelSettings};
 
 /// What an answer of 200 holds.
 enum Answer {
@@ -16,6 +16,10 @@ enum Answer {
     JsonOrNothing(&'static str),
     /// This description.
     Description,
+    /// Text of a type; 400 without a body where there is none.
+    File(&'static str),
+    /// JSON of a schema, or text of a type.
+    JsonOrText(&'static str, &'static str),
     /// None: the request lacks its argument.
     Never,
 }
@@ -97,6 +101,22 @@ impl Operation {
             Endpoint::EncryptConfig => {
                 Self::post("Encodes the secrets of a config", Payload::Json("JobConfig"), "EncryptedConfig")
             }
+            Endpoint::Logs => {
+                let format = ("format", json!({"type": "string"}), "`json`, else a page of HTML.");
+                let list = Self::get("Logs of jobs", Answer::JsonOrText("Logs", LOGS_HTML));
+                let part = Self::get("A log, by the name of its file", Answer::File(LOGS_PLAIN));
+                let file = json!({"type": "string", "pattern": "^[^/]*[.]log[^/]*$"});
+                return vec![
+                    Self { query: vec![format], ..list },
+                    part.with_argument("file", file, "Name of the file."),
+                ];
+            }
+            Endpoint::Log => {
+                let list = Self::get("Logs of jobs on this node", Answer::Text(LOGS_HTML));
+                let file = Self::get("A log, by the name of its file", Answer::File(LOGS_PLAIN));
+                return vec![list, file.with_argument("file", json!({"type": "string"}), "Name of the file.")];
+            }
+            Endpoint::LogNames => Self::get("Names of the files of logs", Answer::Json("LogNames")),
             Endpoint::UpdateTags => Self::post("Replaces the node's tags", Payload::Json("Tags"), "TagsUpdated"),
         }]
     }
@@ -169,7 +189,13 @@ impl Operation {
             Answer::JsonOrNothing(schema) => {
                 Some(json!({"application/json": reference(schema), "text/plain": {"schema": {"const": ""}}}))
             }
-            Answer::Text(content_type) => Some(json!({content_type: {"schema": {"type": "string"}}})),
+            Answer::JsonOrText(schema, content_type) => Some(json!({
+                "application/json": reference(schema),
+                content_type: {"schema": {"type": "string"}},
+            })),
+            Answer::Text(content_type) | Answer::File(content_type) => {
+                Some(json!({content_type: {"schema": {"type": "string"}}}))
+            }
             Answer::Description => Some(json!({"application/json": {"schema": {"type": "object"}}})),
             Answer::Never => None,
         };
@@ -179,6 +205,13 @@ impl Operation {
         }
         for status in ["400", "404", "408", "413", "414", "431"] {
             responses[status] = json!({"$ref": "#/components/responses/Error"});
+        }
+        if let Answer::File(content_type) = self.answer {
+            let none = json!({
+                content_type: {"schema": {"const": ""}},
+                "application/json": {"schema": {"$ref": "#/components/schemas/Error"}},
+            });
+            responses["400"] = json!({"description": "There is no such file.", "content": none});
         }
         responses["405"] = error("The method is not one of this path.", header("Allow", "The methods that are."));
         if self.partly {

@@ -4,6 +4,7 @@ mod encrypt;
 mod error;
 mod job;
 mod list;
+mod logs;
 mod monitoring;
 mod overview;
 mod query;
@@ -31,6 +32,7 @@ use crate::server::Faces;
 
 use error::{EMPTY_JOB_ID, java_long};
 use list::{ListKind, Lists};
+pub(crate) use logs::{LOGS_HTML, LOGS_PLAIN};
 
 /// The form of job ids in the answers of submit-job and stop-job over v1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -96,6 +98,9 @@ pub(crate) enum Endpoint {
     StopJob,
     EncryptConfig,
     UpdateTags,
+    Logs,
+    Log,
+    LogNames,
 }
 
 pub(crate) struct Route {
@@ -113,7 +118,7 @@ const fn post(path: &'static str, endpoint: Endpoint) -> Route {
 }
 
 /// The paths of both faces. A longer one stands before those that it begins with.
-pub(crate) static ROUTES: [Route; 15] = [
+pub(crate) static ROUTES: [Route; 18] = [
     get("running-jobs", Endpoint::RunningJobs),
     get("finished-jobs", Endpoint::FinishedJobs),
     get("running-job", Endpoint::JobInfo),
@@ -129,6 +134,9 @@ pub(crate) static ROUTES: [Route; 15] = [
     post("stop-job", Endpoint::StopJob),
     post("encrypt-config", Endpoint::EncryptConfig),
     post("update-tags", Endpoint::UpdateTags),
+    get("logs", Endpoint::Logs),
+    get("log", Endpoint::Log),
+    get("get-all-log-name", Endpoint::LogNames),
 ];
 
 /// The routes of both faces, in the order of their positions.
@@ -237,6 +245,9 @@ impl SeaTunnel {
             Endpoint::SubmitJobs => self.submit_jobs(body).await,
             Endpoint::StopJob => self.stop_job(call, body).await,
             Endpoint::StopJobs => self.stop_jobs(body).await,
+            Endpoint::Logs => self.logs(call, head).await,
+            Endpoint::Log => self.log(call).await,
+            Endpoint::LogNames => self.log_names(call).await,
         }
     }
 
