@@ -66,7 +66,6 @@ fn serve_on(node: &node::Node, arguments: &cli::Serve, settings: &Settings, logs
         limits: settings.http.clone(),
         seatunnel: settings.seatunnel.clone(),
         node: NodeSettings { logs: Some(logs.clone()), ..NodeSettings::default() },
-        ..ServerConfig::default()
     };
     let server = match Server::start(&node.shards, &config, &node.jobs) {
         Ok(server) => server,
