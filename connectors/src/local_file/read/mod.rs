@@ -11,6 +11,7 @@ pub mod excel;
 pub mod json;
 pub mod lines;
 pub mod orc;
+mod orc_types;
 pub mod parquet;
 mod scan;
 pub mod tokens;

@@ -23,7 +23,7 @@ use orc_rust::projection::ProjectionMask;
 use orc_rust::reader::ChunkReader;
 use orc_rust::schema::TimestampPrecision;
 
-use super::{FileReader, Place, convert, guarded};
+use super::{FileReader, Place, convert, guarded, orc_types};
 
 /// Bytes at the end of a file that are read first: its footer is there, if it is not a large one.
 const TAIL_BYTES: u64 = 16 << 10;
@@ -35,6 +35,12 @@ fn broken(path: &Path, why: impl std::fmt::Display) -> TaskError {
     TaskError::permanent(format!("reading {} as orc: {why}", path.display()))
 }
 
+/// Reads the footer.
+fn open<R: ChunkReader>(file: R) -> Result<ArrowReaderBuilder<R>, String> {
+    orc_types::check(&file).map_err(|error| error.to_string())?;
+    ArrowReaderBuilder::try_new(file).map_err(|error| error.to_string())
+}
+
 /// The columns that a file's footer tells of. Blocks: for plan time.
 ///
 /// # Errors
@@ -43,7 +49,7 @@ pub fn columns_of(path: &Path) -> Result<Vec<Column>, TaskError> {
     let failed = |error: io::Error| failure("opening", path, &error);
     let file = File::open(path).map_err(failed)?;
     let length = file.metadata().map_err(failed)?.len();
-    let builder = guarded(|| ArrowReaderBuilder::try_new(OnDisk { file, length }));
+    let builder = guarded(|| open(OnDisk { file, length }));
     let builder = builder.map_err(|why| broken(path, why))?.map_err(|error| broken(path, error))?;
     let schema = guarded(|| builder.schema()).map_err(|why| broken(path, why))?;
     let fields = schema.fields().iter();
@@ -191,7 +197,7 @@ impl OrcReader {
         self.read(self.file.len() - tail, tail).await?;
         let builder = loop {
             let memory = self.memory.clone();
-            match guarded(|| ArrowReaderBuilder::try_new(memory)).map_err(|why| self.broken(why))? {
+            match guarded(|| open(memory)).map_err(|why| self.broken(why))? {
                 Ok(builder) => break builder,
                 Err(error) => match self.memory.with(|pieces| pieces.missing.take()) {
                     Some((offset, length)) => self.read(offset, length).await?,
