@@ -1,6 +1,9 @@
 //! The `egret` command: runs data-integration jobs and serves what runs. It wires the rooms together and holds no
 //! logic of theirs.
 
+// What comes from outside must not be able to end a task, let alone the process: tests alone may unwrap.
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
+
 /// Writes a line to standard error. Unlike `eprintln!` it goes on when nobody reads there any more
 /// (`egret run job.conf 2>&1 | head -1`): a job must not end half-way because its messages are not wanted.
 macro_rules! tell {

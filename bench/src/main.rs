@@ -8,6 +8,7 @@ mod http;
 mod idle;
 mod load;
 mod node;
+mod random;
 mod running_jobs;
 mod show;
 

@@ -1,4 +1,7 @@
-//! Egret's sources and sinks, one folder each, which share nothing but the traits that they implement.
+//! Egret's sources and sinks, one folder each, which share the traits that they implement, and `format`.
+
+// What comes from outside must not be able to end a task, let alone the process: tests alone may unwrap.
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod assert;
 pub mod blackhole;

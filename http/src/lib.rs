@@ -5,6 +5,9 @@
 //!
 //! Handlers never touch a disk, never wait for a job to make progress, and give way where they take long.
 
+// What comes from outside must not be able to end a task, let alone the process: tests alone may unwrap.
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
+
 mod body;
 mod connection;
 mod jobs;

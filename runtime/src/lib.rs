@@ -3,6 +3,9 @@
 //! `ARCHITECTURE.md` is the map. Other rooms use this crate's names for executors, timers and channels; only this
 //! crate names glommio's.
 
+// What comes from outside must not be able to end a task, let alone the process: tests alone may unwrap.
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
+
 pub mod config;
 pub mod file;
 pub mod flow;

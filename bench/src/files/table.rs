@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 
 use super::Format;
 
+use crate::random::Random;
+
 /// The columns: name, type of a job config, type of DuckDB.
 const COLUMNS: [(&str, &str, &str); 10] = [
     ("id", "bigint", "BIGINT"),
@@ -121,18 +123,6 @@ pub fn write(folder: &Path, format: Format, bytes: u64, files: u64) -> io::Resul
         file.into_inner()?.sync_all()?;
     }
     Ok((id, written))
-}
-
-/// Xorshift: the same numbers each time.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % limit
-    }
 }
 
 #[cfg(test)]

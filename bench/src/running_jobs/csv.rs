@@ -7,6 +7,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::random::Random;
+
 /// The columns of the file, as a schema has them.
 pub fn fields() -> Value {
     json!({
@@ -46,18 +48,6 @@ fn row(line: &mut String, id: u64, random: &mut Random) {
         price % 100,
         random.below(2) == 1
     );
-}
-
-/// Xorshift: the same numbers each time.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % limit
-    }
 }
 
 #[cfg(test)]

@@ -130,30 +130,6 @@ const TABLES: OptionSpec = OptionSpec::new(
     "Several tables: each entry takes the options that a single table has at the top.",
 );
 
-/// Options of one table to read: at the top, or in an entry of `tables_configs`.
-pub const TABLE_OPTIONS: OptionTable = &[
-    SOURCE_PATH,
-    FORMAT,
-    SCHEMA,
-    READ_COLUMNS,
-    DELIMITER,
-    SKIP,
-    PARSE_PARTITION,
-    FILTER,
-    READ_PARTITIONS,
-    COMPRESS,
-    ARCHIVE,
-    ENCODING,
-    DATE,
-    DATETIME,
-    TIME,
-    SHEET,
-    XML_ROW,
-    XML_ATTRIBUTES,
-    LINE_BYTES,
-    WORKBOOK_BYTES,
-];
-
 /// Options of the source.
 pub const SOURCE_OPTIONS: OptionTable = &[
     SOURCE_PATH,
@@ -178,6 +154,12 @@ pub const SOURCE_OPTIONS: OptionTable = &[
     WORKBOOK_BYTES,
     TABLES,
 ];
+
+/// Options of one table to read, at the top or in an entry of `tables_configs`: all but that list, the last.
+pub const TABLE_OPTIONS: OptionTable = match SOURCE_OPTIONS.split_last() {
+    Some((_tables, table)) => table,
+    None => &[],
+};
 
 /// The formats that there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
