@@ -10,6 +10,7 @@ use crate::body::{Body, BodyError, Outgoing};
 use crate::json::JsonBuffer;
 
 static APPLICATION_JSON: HeaderValue = HeaderValue::from_static("application/json");
+static APPLICATION_JSON_UTF8: HeaderValue = HeaderValue::from_static("application/json;charset=UTF-8");
 static CLOSE: HeaderValue = HeaderValue::from_static("close");
 static RETRY_SOON: HeaderValue = HeaderValue::from_static("1");
 
@@ -78,6 +79,14 @@ impl Reply {
     /// 408.
     pub(crate) fn too_slow(message: &str) -> Self {
         Self { close: true, ..Self::fail(StatusCode::REQUEST_TIMEOUT, message) }
+    }
+
+    /// An error names the charset of its JSON, as clients of v2 get it (contract A.2).
+    pub(crate) fn naming_charset_of_error(self) -> Self {
+        if self.status.is_success() || self.content_type != APPLICATION_JSON {
+            return self;
+        }
+        Self { content_type: APPLICATION_JSON_UTF8.clone(), ..self }
     }
 
     /// Makes it the last answer of its connection.
@@ -162,6 +171,15 @@ mod tests {
         let reply = Reply::bad_request("For input string: \"abc\"");
         assert_eq!(reply.content_type, "application/json");
         assert_eq!(&reply.body.into_bytes()[..], br#"{"status":"fail","message":"For input string: \"abc\""}"#);
+    }
+
+    #[test]
+    fn errors_of_v2_name_their_charset_and_nothing_else_does() {
+        let type_of = |reply: Reply| reply.naming_charset_of_error().content_type;
+        assert_eq!(type_of(Reply::bad_request("no")), "application/json;charset=UTF-8");
+        assert_eq!(type_of(Reply::json(Bytes::new())), "application/json");
+        let no_file = Reply { status: StatusCode::BAD_REQUEST, ..Reply::of_type("text/plain", Bytes::new()) };
+        assert_eq!(type_of(no_file), "text/plain");
     }
 
     #[test]

@@ -14,10 +14,10 @@ use text::Exposition;
 
 pub(crate) use text::Format;
 
-/// Answers a scrape.
-pub(crate) async fn render(node: &Node, jobs: &JobService, format: Format) -> Reply {
+/// Answers a scrape with a body of that type.
+pub(crate) async fn render(node: &Node, jobs: &JobService, format: Format, content_type: &'static str) -> Reply {
     if !node.settings.telemetry {
-        return Reply::of_type("text/plain", bytes::Bytes::new());
+        return Reply::of_type(content_type, bytes::Bytes::new());
     }
     let reading = match node.reading().await {
         Ok(reading) => reading,
@@ -33,5 +33,5 @@ pub(crate) async fn render(node: &Node, jobs: &JobService, format: Format) -> Re
     give_way().await;
     live.requests(&mut text).await;
     families::jobs(jobs, &mut text).await;
-    Reply::of_type(format.content_type(), text.end())
+    Reply::of_type(content_type, text.end())
 }

@@ -15,9 +15,13 @@ use super::Node;
 pub(crate) enum Endpoint {
     Cluster,
     Health,
-    Metrics(Format),
+    /// The text, and what its type is called.
+    Metrics(Format, &'static str),
     OpenApi,
 }
+
+/// Type of both forms of metrics over v1, to the letter (contract A.4).
+const METRICS_V1: &str = "text/plain";
 
 /// Which listeners answer, and what stands before the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,14 +45,17 @@ const fn route(scope: Scope, path: &'static str, endpoint: Endpoint) -> Route {
     Route { scope, path, endpoint }
 }
 
+const PROMETHEUS: Endpoint = Endpoint::Metrics(Format::Prometheus, Format::Prometheus.content_type());
+const OPEN_METRICS: Endpoint = Endpoint::Metrics(Format::OpenMetrics, Format::OpenMetrics.content_type());
+
 /// All routes.
 pub(crate) static ROUTES: [Route; 7] = [
     route(Scope::V1, "/hazelcast/rest/cluster", Endpoint::Cluster),
     route(Scope::V1, "/hazelcast/health", Endpoint::Health),
-    route(Scope::V1, "/hazelcast/rest/instance/metrics", Endpoint::Metrics(Format::Prometheus)),
-    route(Scope::V1, "/hazelcast/rest/instance/openmetrics", Endpoint::Metrics(Format::OpenMetrics)),
-    route(Scope::V2, "/metrics", Endpoint::Metrics(Format::Prometheus)),
-    route(Scope::V2, "/openmetrics", Endpoint::Metrics(Format::OpenMetrics)),
+    route(Scope::V1, "/hazelcast/rest/instance/metrics", Endpoint::Metrics(Format::Prometheus, METRICS_V1)),
+    route(Scope::V1, "/hazelcast/rest/instance/openmetrics", Endpoint::Metrics(Format::OpenMetrics, METRICS_V1)),
+    route(Scope::V2, "/metrics", PROMETHEUS),
+    route(Scope::V2, "/openmetrics", OPEN_METRICS),
     route(Scope::All, "/openapi.json", Endpoint::OpenApi),
 ];
 
@@ -87,7 +94,7 @@ pub(crate) async fn handle(call: Call<'_>, node: &Node, jobs: &JobService) -> Re
     match (call.endpoint, call.argument) {
         (Endpoint::Health, argument) => health(argument).unwrap_or_else(|| Reply::not_found(call.path)),
         (Endpoint::Cluster, "") => cluster(node),
-        (Endpoint::Metrics(format), "") => metrics::render(node, jobs, format).await,
+        (Endpoint::Metrics(format, content_type), "") => metrics::render(node, jobs, format, content_type).await,
         (Endpoint::OpenApi, "") => Reply::json(node.openapi.clone()),
         _ => Reply::not_found(call.path),
     }
@@ -133,7 +140,7 @@ mod tests {
         let (v1, v2) = (Faces { v1: true, v2: false }, Faces { v1: false, v2: true });
         assert_eq!(endpoint(v1, "", "/hazelcast/rest/cluster"), Some(Endpoint::Cluster));
         assert_eq!(endpoint(v2, "", "/hazelcast/rest/cluster"), None);
-        assert_eq!(endpoint(v2, "/ctx", "/ctx/metrics"), Some(Endpoint::Metrics(Format::Prometheus)));
+        assert_eq!(endpoint(v2, "/ctx", "/ctx/metrics"), Some(PROMETHEUS));
         assert_eq!(endpoint(v2, "/ctx", "/metrics"), None);
         assert_eq!(endpoint(v1, "", "/metrics"), None);
         for faces in [v1, v2] {
@@ -144,7 +151,7 @@ mod tests {
     #[test]
     fn names_are_matched_whole() {
         assert_eq!(endpoint(Faces::BOTH, "", "/metricsx"), None);
-        assert_eq!(endpoint(Faces::BOTH, "", "/metrics/"), Some(Endpoint::Metrics(Format::Prometheus)));
+        assert_eq!(endpoint(Faces::BOTH, "", "/metrics/"), Some(PROMETHEUS));
         assert_eq!(find(Faces::BOTH, "", "/hazelcast/health/ready/").map(|(_, call)| call.argument), Some("ready"));
     }
 }

@@ -134,11 +134,11 @@ impl Operation {
                 let all = Self::get("The node's health", Answer::Json("Health"));
                 return vec![all, part.with_argument("part", parts, "What is asked.")];
             }
-            node::Endpoint::Metrics(format @ Format::Prometheus) => {
-                Self::get("Metrics as Prometheus text", Answer::Text(format.content_type()))
+            node::Endpoint::Metrics(Format::Prometheus, content_type) => {
+                Self::get("Metrics as Prometheus text", Answer::Text(content_type))
             }
-            node::Endpoint::Metrics(format @ Format::OpenMetrics) => {
-                Self::get("Metrics as OpenMetrics", Answer::Text(format.content_type()))
+            node::Endpoint::Metrics(Format::OpenMetrics, content_type) => {
+                Self::get("Metrics as OpenMetrics", Answer::Text(content_type))
             }
             node::Endpoint::OpenApi => Self::get("This description", Answer::Description),
         }]

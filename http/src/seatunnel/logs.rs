@@ -11,10 +11,10 @@ use super::{Call, Face, SeaTunnel, v1};
 use crate::body::Body;
 use crate::reply::Reply;
 
-/// Type of the lists of logs as pages.
-pub(crate) const LOGS_HTML: &str = "text/html; charset=utf-8";
-/// Type of logs.
-pub(crate) const LOGS_PLAIN: &str = "text/plain; charset=utf-8";
+/// Type of the lists of logs as pages, to the letter (contract A.2).
+pub(crate) const LOGS_HTML: &str = "text/html; charset=UTF-8";
+/// Type of logs, to the letter (contract A.2).
+pub(crate) const LOGS_PLAIN: &str = "text/plain";
 
 /// Longest `Host` that links repeat: a name of the DNS, and a port.
 const HOST_BYTES_MAX: usize = 255 + 6;

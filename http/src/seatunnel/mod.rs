@@ -230,6 +230,14 @@ impl SeaTunnel {
     }
 
     pub(crate) async fn handle(&self, call: Call<'_>, head: &Parts, body: &mut RequestBody) -> Reply {
+        let reply = self.answer(call, head, body).await;
+        match call.face {
+            Face::V1 => reply,
+            Face::V2 => reply.naming_charset_of_error(),
+        }
+    }
+
+    async fn answer(&self, call: Call<'_>, head: &Parts, body: &mut RequestBody) -> Reply {
         match call.endpoint {
             Endpoint::JobInfo => self.job_info(call),
             Endpoint::RunningJobs => self.list(ListKind::Running).await,

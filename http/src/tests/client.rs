@@ -29,7 +29,8 @@ impl Response {
 
     /// The message of an error in the envelope.
     pub(super) fn message(&self) -> String {
-        assert_eq!(self.header("content-type"), Some("application/json"), "{}", self.head);
+        let content_type = self.header("content-type").expect("a type");
+        assert!(matches!(content_type, "application/json" | "application/json;charset=UTF-8"), "{}", self.head);
         let body: serde_json::Value = serde_json::from_slice(&self.body).expect("a JSON body");
         assert_eq!(body["status"], "fail");
         body["message"].as_str().expect("a message").to_owned()

@@ -161,16 +161,22 @@ fn the_node_is_a_cluster_in_good_health() {
 fn metrics_come_in_both_forms_and_under_all_their_paths() {
     let running = Running::new();
     let mut client = running.client();
-    for path in ["/hazelcast/rest/instance/metrics", "/metrics", "/metrics?name=ignored"] {
+    let prometheus = "text/plain; version=0.0.4; charset=utf-8";
+    for (path, content_type) in [
+        ("/hazelcast/rest/instance/metrics", "text/plain"),
+        ("/metrics", prometheus),
+        ("/metrics?name=ignored", prometheus),
+    ] {
         let response = client.get(path);
-        assert_eq!(response.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+        assert_eq!(response.header("content-type"), Some(content_type));
         let text = String::from_utf8(response.body).expect("text");
         assert!(text.contains("job_count{cluster=\"seatunnel\",type=\"running\",} 0.0\n"), "{text}");
     }
-    for path in ["/hazelcast/rest/instance/openmetrics", "/openmetrics"] {
+    let openmetrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    for (path, content_type) in [("/hazelcast/rest/instance/openmetrics", "text/plain"), ("/openmetrics", openmetrics)]
+    {
         let response = client.get(path);
-        let content_type = Some("application/openmetrics-text; version=1.0.0; charset=utf-8");
-        assert_eq!(response.header("content-type"), content_type);
+        assert_eq!(response.header("content-type"), Some(content_type));
         let text = String::from_utf8(response.body).expect("text");
         assert!(text.contains("job_count{cluster=\"seatunnel\",type=\"running\"} 0.0\n"), "{text}");
         assert!(text.ends_with("# EOF\n"), "{text}");
@@ -225,8 +231,11 @@ fn without_telemetry_metrics_are_empty() {
     let mut config = ServerConfig { listeners: vec![anywhere()], ..ServerConfig::default() };
     config.node.telemetry = false;
     let running = Running::configured(config);
-    let response = running.client().get("/metrics");
-    assert_eq!((response.status, response.body.len(), response.header("content-type")), (200, 0, Some("text/plain")));
+    for path in ["/hazelcast/rest/instance/metrics", "/hazelcast/rest/instance/openmetrics", "/metrics", "/openmetrics"]
+    {
+        let response = running.client().get(path);
+        assert_eq!((response.status, response.body.len()), (200, 0), "{path}");
+    }
 }
 
 #[test]
