@@ -1,7 +1,7 @@
 //! The job side of the node, as the APIs use it.
 
 pub(crate) use egret_runtime::config::{
-    Problem, Problems, ReadOptions, Secrets, Syntax, Unresolved, encode_secrets, read_tree, render_json,
+    Problem, Problems, ReadOptions, Secrets, Syntax, Unresolved, encode_secrets, read_tree, read_utf8, render_json,
 };
 pub(crate) use egret_runtime::job::{
     JobEntry, JobMetrics, JobService, JobState, JobTally, StopError, SubmitError, SubmitRequest, Submitted, Totals,

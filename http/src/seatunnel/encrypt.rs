@@ -8,7 +8,8 @@ use super::error::{EMPTY_BODY, NOT_JSON};
 use super::submit::{SOURCE_NAME, is_json};
 use crate::body::RequestBody;
 use crate::jobs::{
-    PluginKind, Problem, Problems, ReadOptions, Secrets, Syntax, Unresolved, encode_secrets, read_tree, render_json,
+    PluginKind, Problem, Problems, ReadOptions, Secrets, Syntax, Unresolved, encode_secrets, read_tree, read_utf8,
+    render_json,
 };
 use crate::reply::Reply;
 
@@ -43,7 +44,7 @@ fn encrypted(text: &[u8]) -> Result<String, String> {
         lines.join("\n")
     };
     let not_json = |words: &str| format!("{NOT_JSON} {words}");
-    let config = std::str::from_utf8(text).map_err(|error| not_json(&error.to_string()))?;
+    let config = read_utf8(text, SOURCE_NAME).map_err(|problem| not_json(&problem.message_first()))?;
     let (mut tree, mut problems) = read_tree(config, SOURCE_NAME, &read).map_err(|problems| match is_json(text) {
         true => told(&problems),
         false => not_json(&told(&problems)),

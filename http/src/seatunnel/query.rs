@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::Face;
 use super::error::{BAD_PARAMS, SAVEPOINT_WITHOUT_ID, java_long};
+use crate::jobs::Syntax;
 
 /// What a submission says beside its config.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,6 +43,7 @@ impl SubmitParams {
     /// With the text for the client.
     pub(crate) fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
         match key {
+            "jobId" if value.trim().is_empty() => self.job_id = None,
             "jobId" => self.job_id = Some(java_long(value)?),
             "jobName" => self.job_name = Some(value.to_owned()).filter(|name| !name.is_empty()),
             "isStartWithSavePoint" => self.start_with_savepoint = value.eq_ignore_ascii_case("true"),
@@ -51,6 +53,11 @@ impl SubmitParams {
             _ => {}
         }
         Ok(())
+    }
+
+    /// How the config is written.
+    pub(crate) fn syntax(&self) -> Syntax {
+        if self.hocon { Syntax::Hocon } else { Syntax::Json }
     }
 
     /// What the parameters demand of each other.
@@ -123,7 +130,11 @@ mod tests {
     #[test]
     fn an_empty_value_is_taken_as_empty_over_v2() {
         assert_eq!(SubmitParams::from_query(Face::V2, "jobName=&x"), Ok(SubmitParams::default()));
-        assert_eq!(SubmitParams::from_query(Face::V2, "jobId="), Err("For input string: \"\"".to_owned()));
+        for query in ["jobId=", "jobId=+", "jobId"] {
+            assert_eq!(SubmitParams::from_query(Face::V2, query), Ok(SubmitParams::default()), "{query}");
+        }
+        let savepoint = SubmitParams::from_query(Face::V2, "jobId=&isStartWithSavePoint=true");
+        assert_eq!(savepoint, Err(SAVEPOINT_WITHOUT_ID.to_owned()));
     }
 
     proptest! {

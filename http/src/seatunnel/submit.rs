@@ -4,6 +4,8 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::request::Parts;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Map;
 use serde_json::value::RawValue;
 
 use super::error::{EMPTY_BODY, NOT_JSON};
@@ -30,13 +32,19 @@ impl SeaTunnel {
         if text.is_empty() {
             return Reply::bad_request(EMPTY_BODY);
         }
-        match self.submit(text, params, SOURCE_NAME).await {
-            Ok(submitted) => self.submitted(call.face, &submitted),
-            Err(refused) => refused,
+        self.submit_one(call.face, text, params, SOURCE_NAME).await
+    }
+
+    /// Hands a config to the job side and answers; `name` is what messages call it.
+    pub(super) async fn submit_one(&self, face: Face, text: Bytes, params: SubmitParams, name: &str) -> Reply {
+        let syntax = params.syntax();
+        match self.submit(text.clone(), params, name).await {
+            Ok(submitted) => self.submitted(face, &submitted),
+            Err(error) => refusal(&error, syntax, &text),
         }
     }
 
-    pub(super) fn submitted(&self, face: Face, submitted: &Submitted) -> Reply {
+    fn submitted(&self, face: Face, submitted: &Submitted) -> Reply {
         let mut json = self.json.borrow_mut();
         json.raw(r#"{"jobId":"#);
         self.write_id(face, submitted.job_id, &mut json);
@@ -52,7 +60,7 @@ impl SeaTunnel {
             Err(error) => return error.into(),
         };
         let Ok(configs) = serde_json::from_slice::<Vec<&RawValue>>(&text) else {
-            return Reply::bad_request(NOT_JSON);
+            return Reply::bad_request(&no_array(&text));
         };
         let mut accepted = Vec::new();
         for config in configs.into_iter().filter(|config| config.get().starts_with('{')) {
@@ -60,9 +68,15 @@ impl SeaTunnel {
                 Ok(params) => params,
                 Err(message) => return Reply::bad_request(&message),
             };
-            match self.submit(text.slice_ref(config.get().as_bytes()), params, SOURCE_NAME).await {
+            let config = text.slice_ref(config.get().as_bytes());
+            match self.submit(config.clone(), params, SOURCE_NAME).await {
                 Ok(submitted) => accepted.push(submitted),
-                Err(refused) => return refused,
+                Err(SubmitError::Invalid(problems)) => {
+                    let (line, column) = place(&text, config.as_ptr().addr() - text.as_ptr().addr());
+                    let error = SubmitError::Invalid(problems.within(line, column));
+                    return refusal(&error, Syntax::Json, &config);
+                }
+                Err(error) => return refusal(&error, Syntax::Json, &config),
             }
         }
         let mut json = self.json.borrow_mut();
@@ -76,19 +90,36 @@ impl SeaTunnel {
         Reply::json(json.take())
     }
 
-    /// Hands a config to the job side; `name` is what messages call it.
-    pub(super) async fn submit(&self, text: Bytes, params: SubmitParams, name: &str) -> Result<Submitted, Reply> {
-        let syntax = if params.hocon { Syntax::Hocon } else { Syntax::Json };
+    async fn submit(&self, text: Bytes, params: SubmitParams, name: &str) -> Result<Submitted, SubmitError> {
         let request = SubmitRequest {
-            config_text: text.clone(),
+            config_text: text,
             source_name: name.to_owned(),
-            read: ReadOptions { syntax, unresolved: Unresolved::Keep, ..ReadOptions::default() },
+            read: ReadOptions { syntax: params.syntax(), unresolved: Unresolved::Keep, ..ReadOptions::default() },
             job_id: params.job_id,
             job_name: params.job_name,
             start_with_savepoint: params.start_with_savepoint,
         };
-        self.jobs.submit(request).await.map_err(|error| refusal(&error, syntax, &text))
+        self.jobs.submit(request).await
     }
+}
+
+/// What to say of a body that is no array of values.
+fn no_array(text: &[u8]) -> String {
+    let Err(error) = serde_json::from_slice::<IgnoredAny>(text) else {
+        return "Expected an array of job configs; a config alone goes to submit-job.".to_owned();
+    };
+    let told = error.to_string();
+    let (words, _) = told.rsplit_once(" at line ").unwrap_or((&told, ""));
+    format!("{NOT_JSON} {words} (at {SOURCE_NAME}:{}:{})", error.line(), error.column())
+}
+
+/// Line and column of a byte of a text, from 1. Columns are characters.
+fn place(text: &[u8], offset: usize) -> (u32, u32) {
+    let before = &text[..offset];
+    let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let column = String::from_utf8_lossy(&before[line_start..]).chars().count() + 1;
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
 }
 
 /// `params` of one config among several. Their values may be of any scalar type; their absence is an empty object.
@@ -96,9 +127,10 @@ fn params_of(config: &RawValue) -> Result<SubmitParams, String> {
     #[derive(Deserialize)]
     struct WithParams {
         #[serde(default)]
-        params: Option<serde_json::Map<String, serde_json::Value>>,
+        params: Option<Map<String, serde_json::Value>>,
     }
-    let with_params: WithParams = serde_json::from_str(config.get()).map_err(|error| format!("params: {error}"))?;
+    let with_params: WithParams = serde_json::from_str(config.get())
+        .map_err(|_| r#"Expected params to be an object, {"jobId": "1", "jobName": "..."}."#.to_owned())?;
     let mut params = SubmitParams::default();
     for (key, value) in with_params.params.unwrap_or_default() {
         match value {
@@ -123,7 +155,26 @@ fn refusal(error: &SubmitError, syntax: Syntax, text: &[u8]) -> Reply {
     }
 }
 
-/// Whether a refused text is JSON at all.
+/// Whether a refused text is JSON at all. A mark of UTF-8 at its begin does not count.
 pub(super) fn is_json(text: &[u8]) -> bool {
-    serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()
+    let Ok(text) = std::str::from_utf8(text) else { return false };
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_counted_in_lines_and_characters() {
+        let text = "[\n  ü {".as_bytes();
+        assert_eq!((place(text, 0), place(text, text.len() - 1)), ((1, 1), (2, 5)));
+    }
+
+    #[test]
+    fn json_is_utf8_with_or_without_a_mark() {
+        assert!(is_json(b"{}") && is_json(b"\xef\xbb\xbf[1]"));
+        assert!(!is_json(b"") && !is_json(b"[\"\xff\"]") && !is_json(b"{"));
+    }
 }

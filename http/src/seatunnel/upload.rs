@@ -46,10 +46,7 @@ impl SeaTunnel {
             return Reply::bad_request("The uploaded file is empty.");
         }
         params.hocon = !upload.name.to_ascii_lowercase().ends_with(".json");
-        match self.submit(upload.text, params, &upload.name).await {
-            Ok(submitted) => self.submitted(call.face, &submitted),
-            Err(refused) => refused,
-        }
+        self.submit_one(call.face, upload.text, params, &upload.name).await
     }
 }
 

@@ -17,7 +17,6 @@ fn refused() -> Vec<(&'static str, &'static str, String)> {
         ("GET", "submit-job", String::new()),
         ("GET", "overview?a=%zz", String::new()),
         ("POST", "submit-job?jobId=abc", good()),
-        ("POST", "submit-job?jobId=", good()),
         ("POST", "submit-job?isStartWithSavePoint=true", good()),
         ("POST", "submit-job?jobId=5&isStartWithSavePoint=true", good()),
         ("POST", "submit-job?format=sql", good()),
@@ -66,6 +65,38 @@ fn refusals_of_both_faces_are_as_expected() {
         expected(&format!("seatunnel/refused-{face}"), Value::Object(answers).to_string().as_bytes());
     }
     assert_eq!(client.get("/running-jobs").body, b"[]", "nothing is left of what was refused");
+}
+
+#[test]
+fn a_mistake_in_one_of_several_configs_is_told_with_its_place_in_the_body() {
+    let running = Running::new();
+    let mut client = running.client();
+    let good = r#"{"env":{},"source":[{"plugin_name":"Numbers","rows":1}],"sink":[{"plugin_name":"Nowhere"}]}"#;
+    let bad = "{\"env\":{},\n\"source\":[{\"plugin_name\":\"Numbers\",\"rows\":\"x\"}],\"sink\":[{\"plugin_name\":\"Nowhere\"}, 3]}";
+    let refused = client.post("/submit-jobs", &format!("[{good},\n  {bad}]")).message();
+    let places: Vec<&str> =
+        refused.lines().filter_map(|line| line.split_once("(at ")).map(|(_, place)| place).collect();
+    assert_eq!(places, ["<request body>:3:43, source[0] Numbers)", "<request body>:3:84, sink[1])"], "{refused}");
+    let half = client.post("/submit-jobs", &format!("[{good},\n  {{\"env\": ]")).message();
+    assert_eq!(half, "Invalid JSON format in request body. expected value (at <request body>:2:11)");
+}
+
+#[test]
+fn a_config_that_is_not_utf8_is_refused_with_its_place() {
+    let running = Running::new();
+    let config = b"{\"env\":{},\n\"source\":[\"\xfc\"]}";
+    for path in ["/submit-job", "/encrypt-config"] {
+        let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", config.len());
+        let response = running.client().send([head.as_bytes(), config].concat()).response();
+        assert_eq!(
+            (response.status, response.message().as_str()),
+            (
+                400,
+                "Invalid JSON format in request body. the config is not UTF-8: byte 0xfc cannot be read (at <request \
+                 body>:2:12; help: save or send it as UTF-8)"
+            )
+        );
+    }
 }
 
 #[test]

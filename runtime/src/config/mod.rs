@@ -20,6 +20,7 @@ mod schema;
 mod shade;
 mod text;
 mod types;
+mod utf8;
 mod value;
 mod variables;
 
@@ -30,12 +31,13 @@ pub use job::{
 };
 pub use limits::{Limits, TEXT_BYTES_MAX};
 pub use options::{OptionKind, OptionSpec, OptionTable, Options};
-pub use problem::{PROBLEMS_MAX, Problem, Problems, Severity, nearest};
+pub use problem::{PROBLEMS_MAX, Problem, Problems, REQUIRED, Severity, nearest};
 pub use read::{Examined, ReadOptions, Secrets, Syntax, examine_job, job_from_tree, read_job, read_tree};
 pub use render::{render_json, render_json_pretty, render_json_value};
 pub use schema::{SCHEMA_OPTIONS, SchemaContext, parse_schema, schema_of};
 pub use shade::{SHADED_KEYS, decode_secrets, encode_secrets};
 pub use types::{DECIMAL_PRECISION_MAX, TypeError, parse_type, parse_type_text};
+pub use utf8::read_utf8;
 pub use value::{Entry, Object, PLUGIN_NAME, Position, SECRET_MASK, Text, Value, ValueKind, is_secret_key};
 pub use variables::{RESERVED_WORDS, Unresolved, Variables};
 

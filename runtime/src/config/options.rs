@@ -1,6 +1,6 @@
 //! Options of a plugin: one table gives parsing, validation, error texts and documentation.
 
-use super::problem::{Problem, Problems, nearest};
+use super::problem::{Problem, Problems, REQUIRED, nearest};
 use super::value::{Object, Value, ValueKind, is_secret_key};
 
 /// What values an option takes. Scalars convert freely: `"5"` is a whole number, `"true"` a boolean, a comma text a
@@ -178,7 +178,7 @@ impl<'a> Options<'a> {
                 if spec.required {
                     let mut problem = Problem::error(
                         block_position.clone(),
-                        format!("is required but not given: expected {}", spec.kind.describe()),
+                        format!("{REQUIRED}: expected {}", spec.kind.describe()),
                     )
                     .in_block(block)
                     .of_option(spec.name);

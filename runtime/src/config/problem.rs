@@ -75,15 +75,23 @@ impl Problem {
     ///
     /// `The 'plugin_name' option is not configured, please configure it. (at job.conf:3:5, source[0]; help: ...)`
     pub fn message_first(&self) -> String {
+        self.with_details(&self.message, self.option.as_ref().map(|option| format!("option '{option}'")))
+    }
+
+    /// As [`Problem::message_first`], in words that name the option themselves.
+    pub fn in_other_words(&self, words: &str) -> String {
+        self.with_details(words, None)
+    }
+
+    fn with_details(&self, words: &str, option: Option<String>) -> String {
         let place = self.position.as_ref().map(|position| format!("at {position}"));
         let block = (!self.block.is_empty()).then(|| self.block.clone());
-        let option = self.option.as_ref().map(|option| format!("option '{option}'"));
         let mut details = [place, block, option].into_iter().flatten().collect::<Vec<_>>().join(", ");
         if let Some(help) = &self.help {
             details.push_str(if details.is_empty() { "help: " } else { "; help: " });
             details.push_str(help);
         }
-        if details.is_empty() { self.message.clone() } else { format!("{} ({details})", self.message) }
+        if details.is_empty() { words.to_owned() } else { format!("{words} ({details})") }
     }
 }
 
@@ -111,6 +119,9 @@ impl fmt::Display for Problem {
         }
     }
 }
+
+/// What the message begins with when an option is missing that has to be there.
+pub const REQUIRED: &str = "is required but not given";
 
 /// Errors that are kept, and as many warnings again; the rest is counted. A config of nothing but mistakes must not
 /// cost more to refuse than to read.
@@ -175,6 +186,18 @@ impl Problems {
                 Some(inner) => format!("{outer}.{inner}").into(),
                 None => outer.into(),
             });
+        }
+        self
+    }
+
+    /// The same for a text that stands within another, with its first character at `line` and `column` there.
+    #[must_use]
+    pub fn within(mut self, line: u32, column: u32) -> Problems {
+        for position in self.found.iter_mut().filter_map(|problem| problem.position.as_mut()) {
+            if position.line == 1 {
+                position.column = position.column.saturating_add(column.saturating_sub(1));
+            }
+            position.line = position.line.saturating_add(line.saturating_sub(1));
         }
         self
     }
@@ -250,6 +273,16 @@ pub fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> O
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn places_in_a_text_within_another_are_told_of_the_whole() {
+        let at = |line, column| Problem::error(Position { file: "x".into(), line, column }, "wrong");
+        let mut problems = Problems::from(at(1, 4));
+        problems.push(at(3, 4));
+        problems.push(Problem::error(None, "nowhere"));
+        let lines = problems.within(5, 10).to_string();
+        assert_eq!(lines, "error: x:5:13: wrong\nerror: x:7:4: wrong\nerror: nowhere");
+    }
 
     #[test]
     fn a_flood_of_warnings_does_not_hide_an_error() {

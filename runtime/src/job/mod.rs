@@ -12,6 +12,7 @@ mod events;
 mod id;
 mod machine;
 mod metrics;
+mod refusal;
 mod service;
 mod settings;
 mod state;

@@ -12,8 +12,9 @@ use super::directory::Directory;
 use super::entry::NewJob;
 use super::events::Payload;
 use super::machine::Event;
+use super::refusal::config_errors;
 use super::{JobEntry, JobIds, JobSettings, JobState};
-use crate::config::{Examined, JobConfig, Problem, Problems, ReadOptions, examine_job};
+use crate::config::{Examined, JobConfig, Problems, ReadOptions, examine_job, read_utf8};
 use crate::plan::{Plan, PlanOptions, plan, unset_variables};
 use crate::plugin::{JobMode, Registry};
 use crate::shard::{self, BlockingError, MailboxFull, Shards};
@@ -73,23 +74,6 @@ pub enum SubmitError {
     /// The node is being stopped.
     #[error("the node is being stopped and takes no jobs")]
     Stopping,
-}
-
-/// All errors of a config as one text, each on a line of its own that begins with the words that clients of the
-/// original look for (contract A.4).
-fn config_errors(problems: &Problems) -> String {
-    let line = |problem: &Problem| {
-        let kind = ["source", "sink"].into_iter().find(|kind| problem.block.starts_with(kind));
-        // Of `source[0] FakeSource, rows[0]` the second word.
-        let name = problem.block.split([' ', ',']).nth(1).unwrap_or_default();
-        match (kind, &problem.option) {
-            (Some(kind), Some(_)) => {
-                format!("Unable to create a {kind} for identifier '{name}'. {}", problem.message_first())
-            }
-            _ => problem.message_first(),
-        }
-    };
-    problems.errors().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// Why a job was not told to stop.
@@ -326,10 +310,8 @@ struct Planned {
 
 /// Reads and plans a config; all problems of both steps are told together.
 fn read_and_plan(request: &SubmitRequest, job_id: i64, registry: &Registry) -> Result<Planned, SubmitError> {
-    let text = std::str::from_utf8(&request.config_text).map_err(|error| {
-        let message = format!("the config is not UTF-8 text: {error}");
-        SubmitError::Invalid(Problem::error(None, message).into())
-    })?;
+    let text = read_utf8(&request.config_text, &request.source_name)
+        .map_err(|problem| SubmitError::Invalid(problem.into()))?;
     let Examined { job: config, mut problems, unset } = examine_job(text, &request.source_name, &request.read);
     problems.append(unset_variables(unset, &config, registry));
     let given = request.job_name.as_deref().filter(|name| !name.is_empty());
