@@ -55,6 +55,7 @@ impl Coordinator {
         let mut run = Run { coordinator: self, group, attempts: BTreeMap::new(), restore: BTreeMap::new() };
         let mut machine = machine;
         run.coordinator.job.enter(JobState::Pending);
+        run.coordinator.directory.changed();
         // Slots are made on demand (contract B.3, dynamic slots).
         run.coordinator.job.events.push(Event::Granted, Payload::Nothing);
         loop {
@@ -334,8 +335,7 @@ fn end(job: &Arc<JobEntry>, directory: &Directory, settings: &JobSettings, state
     }
     job.finish(state, error, now);
     directory.ended(job);
-    let expire = i64::try_from(settings.history_expire.as_millis()).unwrap_or(i64::MAX);
-    directory.trim(settings.history_jobs_max, now.saturating_sub(expire));
+    directory.trim(settings.history_jobs_max, settings.forgotten_before(now));
 }
 
 /// Milliseconds since 1970.

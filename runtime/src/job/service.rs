@@ -259,6 +259,13 @@ impl JobService {
         self.0.directory.finished(state)
     }
 
+    /// Forgets ended jobs that are too old. The end of a job does so by itself; a node on which none ends is to call this
+    /// now and then.
+    pub fn forget_old(&self) {
+        let settings = &self.0.settings;
+        self.0.directory.trim(settings.history_jobs_max, settings.forgotten_before(now_ms()));
+    }
+
     /// A number that changes with every submission and every change of a job's state.
     pub fn version(&self) -> u64 {
         self.0.directory.version()

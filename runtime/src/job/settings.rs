@@ -25,6 +25,13 @@ pub struct JobSettings {
     pub checkpoint_timeout: Duration,
 }
 
+impl JobSettings {
+    /// Jobs that ended before this moment are forgotten; both in milliseconds since 1970.
+    pub(super) fn forgotten_before(&self, now_ms: i64) -> i64 {
+        now_ms.saturating_sub(i64::try_from(self.history_expire.as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
 impl Default for JobSettings {
     fn default() -> Self {
         Self {
