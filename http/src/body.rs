@@ -21,7 +21,7 @@ const TURN_BYTES: usize = 64 << 10;
 const SKIP_BYTES_MAX: u64 = 4 << 10;
 
 /// The body of an answer: pieces that are sent one after the other, not copied together before.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Body {
     pieces: VecDeque<Bytes>,
     remaining: u64,

@@ -4,7 +4,8 @@ pub(crate) use egret_runtime::config::{
     Problem, Problems, ReadOptions, Secrets, Syntax, Unresolved, encode_secrets, read_tree, read_utf8, render_json,
 };
 pub(crate) use egret_runtime::job::{
-    JobEntry, JobMetrics, JobService, JobState, JobTally, StopError, SubmitError, SubmitRequest, Submitted, Totals,
+    JobCounts, JobEntry, JobMetrics, JobService, JobState, JobTally, RenderedGuard, StopError, SubmitError,
+    SubmitRequest, Submitted, Totals,
 };
 pub(crate) use egret_runtime::plan::JobGraph;
 pub(crate) use egret_runtime::plugin::PluginKind;

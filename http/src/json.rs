@@ -1,42 +1,47 @@
 //! Writing JSON into a buffer that is used again and again.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
 /// Memory that a shard's answers take at a time.
 const SHARED_BYTES: usize = 32 << 10;
+
+/// Doubles whose text is kept: the rates of one job.
+const DOUBLES_KEPT: usize = 4;
 
 /// Builds the bytes of an answer. The memory is used again once the answers cut from it are sent.
 #[derive(Debug, Default)]
 pub(crate) struct JsonBuffer {
     bytes: BytesMut,
     scratch: String,
+    /// The doubles written last, in quotes: a job with one table tells each of its rates twice.
+    doubles: [(f64, String); DOUBLES_KEPT],
 }
 
 impl JsonBuffer {
     /// A buffer for the answers of one shard.
     pub(crate) fn shared() -> Self {
         // What is cut off here is given back together, so a chunk serves several answers.
-        Self { bytes: BytesMut::with_capacity(SHARED_BYTES), scratch: String::new() }
+        Self { bytes: BytesMut::with_capacity(SHARED_BYTES), ..Self::default() }
     }
 
     /// Punctuation and other text that is JSON already.
     #[inline]
     pub(crate) fn raw(&mut self, json: &str) -> &mut Self {
-        self.bytes.put_slice(json.as_bytes());
+        self.bytes.extend_from_slice(json.as_bytes());
         self
     }
 
     /// Bytes that are JSON already.
     pub(crate) fn raw_bytes(&mut self, json: &[u8]) -> &mut Self {
-        self.bytes.put_slice(json);
+        self.bytes.extend_from_slice(json);
         self
     }
 
     /// A string with its quotes.
     pub(crate) fn string(&mut self, text: &str) -> &mut Self {
-        self.bytes.put_u8(b'"');
+        self.raw("\"");
         self.escaped(text);
-        self.bytes.put_u8(b'"');
+        self.raw("\"");
         self
     }
 
@@ -47,19 +52,27 @@ impl JsonBuffer {
 
     /// A whole number in quotes (contract A.3: metric values are strings).
     pub(crate) fn quoted_integer(&mut self, value: impl itoa::Integer) -> &mut Self {
-        self.bytes.put_u8(b'"');
+        self.raw("\"");
         self.integer(value);
-        self.bytes.put_u8(b'"');
+        self.raw("\"");
         self
     }
 
     /// A double in Java's text form, in quotes (contract A.3).
     pub(crate) fn quoted_double(&mut self, value: f64) -> &mut Self {
-        self.scratch.clear();
-        egret_runtime::row::text::write_double(&mut self.scratch, value);
-        self.bytes.put_u8(b'"');
-        self.bytes.put_slice(self.scratch.as_bytes());
-        self.bytes.put_u8(b'"');
+        let Self { bytes, doubles, .. } = self;
+        let known = doubles.iter().position(|(of, text)| of.to_bits() == value.to_bits() && !text.is_empty());
+        let known = known.unwrap_or_else(|| {
+            doubles.rotate_right(1);
+            let (of, text) = &mut doubles[0];
+            *of = value;
+            text.clear();
+            text.push('"');
+            egret_runtime::row::text::write_double(text, value);
+            text.push('"');
+            0
+        });
+        bytes.extend_from_slice(doubles[known].1.as_bytes());
         self
     }
 
@@ -67,9 +80,9 @@ impl JsonBuffer {
     pub(crate) fn time(&mut self, millis: i64) -> &mut Self {
         self.scratch.clear();
         crate::localtime::write(&mut self.scratch, millis);
-        self.bytes.put_u8(b'"');
-        self.bytes.put_slice(self.scratch.as_bytes());
-        self.bytes.put_u8(b'"');
+        self.raw("\"");
+        self.bytes.extend_from_slice(self.scratch.as_bytes());
+        self.raw("\"");
         self
     }
 
@@ -102,17 +115,17 @@ impl JsonBuffer {
                 0..0x20 => b"",
                 _ => continue,
             };
-            self.bytes.put_slice(&bytes[plain_from..at]);
+            self.bytes.extend_from_slice(&bytes[plain_from..at]);
             plain_from = at + 1;
             if escape.is_empty() {
                 const HEX: &[u8; 16] = b"0123456789abcdef";
-                self.bytes.put_slice(b"\\u00");
-                self.bytes.put_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+                self.bytes.extend_from_slice(b"\\u00");
+                self.bytes.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
             } else {
-                self.bytes.put_slice(escape);
+                self.bytes.extend_from_slice(escape);
             }
         }
-        self.bytes.put_slice(&bytes[plain_from..]);
+        self.bytes.extend_from_slice(&bytes[plain_from..]);
     }
 }
 
@@ -137,6 +150,19 @@ mod tests {
             &json.string("a\u{1}\u{1f}\"\\\n\u{7f}é").take()[..],
             "\"a\\u0001\\u001f\\\"\\\\\\n\u{7f}é\"".as_bytes()
         );
+    }
+
+    #[test]
+    fn a_double_that_is_told_again_has_the_same_text() {
+        let mut json = JsonBuffer::default();
+        for round in 0..3 {
+            for value in [1.5, -0.0, 0.0, 2.5, 3.5, 1.5, f64::NAN] {
+                json.raw(if round > 0 { "," } else { "" }).quoted_double(value);
+            }
+        }
+        let round = r#""1.5","-0.0","0.0","2.5","3.5","1.5","NaN""#;
+        let first = round.replace(',', "");
+        assert_eq!(json.take(), format!("{first},{round},{round}"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use egret_runtime::shard::{ExecutorStats, Side, give_way};
 
 use super::text::{Exposition, Kind};
 use crate::ShardStats;
-use crate::jobs::{JobEntry, JobMetrics, JobService, JobState, JobTally};
+use crate::jobs::{JobCounts, JobEntry, JobMetrics, JobService, JobState, JobTally};
 use crate::node::Node;
 use crate::route::{RouteName, Verb, routes};
 
@@ -47,6 +47,7 @@ pub(super) struct Live<'n> {
     pub(super) node: &'n Node,
     pub(super) reading: &'n Reading,
     pub(super) tally: JobTally,
+    pub(super) counts: JobCounts,
     pub(super) executors: Vec<ExecutorStats>,
 }
 
@@ -56,6 +57,11 @@ impl Live<'_> {
         text.family(Kind::Gauge, "job_count", "Jobs that are known, by state.");
         for (name, state) in STATES {
             text.sample(&[("type", name)], self.tally.in_state(state) as f64);
+        }
+        let ended = &self.counts;
+        text.family(Kind::Counter, "egret_jobs_ended", "Jobs that have ended since the node was started.");
+        for (name, count) in [("finished", ended.finished), ("failed", ended.failed), ("canceled", ended.canceled)] {
+            text.sample(&[("state", name)], count as f64);
         }
         let (address, version) = (self.node.address(), Node::VERSION);
         let info = [("hazelcastVersion", version), ("master", &*address)];

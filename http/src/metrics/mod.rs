@@ -24,7 +24,8 @@ pub(crate) async fn render(node: &Node, jobs: &JobService, format: Format, conte
         Err(busy) => return busy,
     };
     let mut text = Exposition::new(format, &node.settings.cluster_name);
-    let live = Live { node, reading: &reading, tally: jobs.tally(), executors: node.shards.stats() };
+    let live =
+        Live { node, reading: &reading, tally: jobs.tally(), counts: jobs.counts(), executors: node.shards.stats() };
     live.cluster(&mut text);
     live.pool(&mut text);
     live.original(&mut text);

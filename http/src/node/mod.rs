@@ -16,6 +16,7 @@ use egret_runtime::shard::{Shards, run_blocking};
 
 use crate::openapi;
 use crate::reply::Reply;
+use crate::seatunnel::BuiltLists;
 use crate::server::ServerConfig;
 use crate::stats::ShardStats;
 
@@ -60,6 +61,8 @@ pub(crate) struct Node {
     /// Counters of the HTTP layer, of each shard.
     pub(crate) stats: Vec<Arc<ShardStats>>,
     pub(crate) openapi: Bytes,
+    /// Lists of jobs that any shard has built.
+    pub(crate) lists: BuiltLists,
     vitals: Arc<Vitals>,
 }
 
@@ -78,6 +81,7 @@ impl Node {
             shards,
             stats,
             openapi: openapi::render(&config.seatunnel),
+            lists: BuiltLists::default(),
             vitals,
             settings: config.node.clone(),
         }

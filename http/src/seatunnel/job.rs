@@ -1,32 +1,30 @@
 //! The body of a job (contract A.5, A.6): running and finished ones of every release in one.
 //!
 //! What never changes of a job is rendered once, when it is first asked for, and kept with the job; requests share
-//! it. Only state, times of the end and counters are rendered per request.
+//! it. Only state and counters are rendered per request, and of a job that has ended nothing is.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::body::Body;
-use crate::jobs::{JobEntry, JobGraph, JobMetrics, JobState, Totals};
+use crate::jobs::{JobEntry, JobGraph, JobMetrics, JobState, RenderedGuard, Totals};
 use crate::json::JsonBuffer;
 
 /// What never changes of a job, rendered, and where its parts end. The order of fields is that of the contract.
-#[derive(Clone, Debug)]
-struct Constant {
-    /// Up to the state's opening quote.
-    head: Bytes,
-    /// `"envOptions":{..},"createTime":"..","jobDag":{..},"pluginJarsUrls":[],"isStartWithSavePoint":..,`
-    running: Bytes,
-    /// `"createTime":"..",`
-    created: Bytes,
-    /// `"jobDag":{..},"pluginJarsUrls":[],`
-    dag: Bytes,
+#[derive(Clone, Copy, Debug)]
+struct Constant<'j> {
+    /// The marks, then the text.
+    marked: &'j Bytes,
+    marks: [usize; MARKS],
 }
 
 /// The four places in the rendered text at which parts of it end, each as four bytes before the text.
 const MARKS: usize = 4;
+/// Where the text begins.
+const TEXT: usize = 4 * MARKS;
 
 /// What a job's constant part is made of.
 struct Identity<'j> {
@@ -47,19 +45,21 @@ struct Standing<'j> {
     metrics: JobMetrics,
 }
 
-impl Constant {
-    fn of(entry: &JobEntry) -> Self {
-        let identity = || Identity {
+/// The constant part of a job, from where it is kept.
+fn constant(entry: &JobEntry) -> RenderedGuard {
+    entry.rendered().constant(|| {
+        Constant::render(&Identity {
             id: entry.id(),
             name: entry.name(),
             created_at: entry.created_at(),
             env_options: entry.env_options(),
             graph: entry.plan(),
             start_with_savepoint: entry.is_start_with_savepoint(),
-        };
-        Self::from_marked(entry.rendered().get_or_init(|| Self::render(&identity())))
-    }
+        })
+    })
+}
 
+impl<'j> Constant<'j> {
     fn render(job: &Identity<'_>) -> Bytes {
         let mut json = JsonBuffer::default();
         json.raw(r#"{"jobId":"#).quoted_integer(job.id).raw(r#","jobName":"#).string(job.name);
@@ -86,17 +86,33 @@ impl Constant {
         marked.freeze()
     }
 
-    fn from_marked(marked: &Bytes) -> Self {
-        let text = marked.slice(4 * MARKS..);
-        let (marks, _) = marked.as_chunks::<4>();
-        let mark = |index: usize| u32::from_le_bytes(marks[index]) as usize;
-        let [head_end, env_end, created_end, dag_end] = [mark(0), mark(1), mark(2), mark(3)];
-        Self {
-            head: text.slice(..head_end),
-            created: text.slice(env_end..created_end),
-            dag: text.slice(created_end..dag_end),
-            running: text.slice(head_end..),
-        }
+    fn from_marked(marked: &'j Bytes) -> Self {
+        let (places, _) = marked.as_chunks::<4>();
+        Self { marked, marks: std::array::from_fn(|index| TEXT + u32::from_le_bytes(places[index]) as usize) }
+    }
+
+    /// Up to the state's opening quote.
+    fn head(&self) -> Range<usize> {
+        TEXT..self.marks[0]
+    }
+
+    /// `"envOptions":{..},"createTime":"..","jobDag":{..},"pluginJarsUrls":[],"isStartWithSavePoint":..,`
+    fn running(&self) -> Range<usize> {
+        self.marks[0]..self.marked.len()
+    }
+
+    /// `"createTime":"..",`
+    fn created(&self) -> Range<usize> {
+        self.marks[1]..self.marks[2]
+    }
+
+    /// `"jobDag":{..},"pluginJarsUrls":[],`
+    fn dag(&self) -> Range<usize> {
+        self.marks[2]..self.marks[3]
+    }
+
+    fn text(&self, part: Range<usize>) -> &'j [u8] {
+        &self.marked[part]
     }
 }
 
@@ -115,28 +131,54 @@ impl<'j> Standing<'j> {
 
 /// One job as a chain of pieces, of which most are the job's own.
 pub(crate) fn body(entry: &JobEntry, json: &mut JsonBuffer) -> Body {
-    chain(&Constant::of(entry), &Standing::of(entry), json)
+    if entry.state().is_final() {
+        return behind_comma(&ended(entry)).into();
+    }
+    let constant = constant(entry);
+    chain(Constant::from_marked(&constant), &Standing::of(entry), json)
 }
 
 /// One job at the end of a list that is being built.
 pub(crate) fn append(entry: &JobEntry, json: &mut JsonBuffer) {
-    let (constant, standing) = (Constant::of(entry), Standing::of(entry));
-    json.raw_bytes(&constant.head);
-    before_dag(&constant, &standing, json);
-    json.raw_bytes(if standing.state.is_final() { &constant.dag } else { &constant.running });
-    after_dag(&standing, json);
+    let constant = constant(entry);
+    whole(Constant::from_marked(&constant), &Standing::of(entry), json);
 }
 
-fn chain(constant: &Constant, standing: &Standing<'_>, json: &mut JsonBuffer) -> Body {
+/// A job that has ended, behind a comma, as lists join them. It is rendered once.
+pub(crate) fn ended(entry: &JobEntry) -> Bytes {
+    let render = || {
+        let mut json = JsonBuffer::default();
+        json.raw(",");
+        append(entry, &mut json);
+        Bytes::copy_from_slice(&json.take())
+    };
+    if entry.state().is_final() { entry.rendered().ended(render).clone() } else { render() }
+}
+
+/// A text without the comma that [`ended`] puts before it.
+pub(crate) fn behind_comma(text: &Bytes) -> Bytes {
+    text.slice(1..)
+}
+
+fn whole(constant: Constant<'_>, standing: &Standing<'_>, json: &mut JsonBuffer) {
+    json.raw_bytes(constant.text(constant.head()));
+    before_dag(constant, standing, json);
+    let shared = if standing.state.is_final() { constant.dag() } else { constant.running() };
+    json.raw_bytes(constant.text(shared));
+    after_dag(standing, json);
+}
+
+fn chain(constant: Constant<'_>, standing: &Standing<'_>, json: &mut JsonBuffer) -> Body {
     before_dag(constant, standing, json);
     let state = json.take();
     after_dag(standing, json);
-    let shared = if standing.state.is_final() { &constant.dag } else { &constant.running };
-    Body::from([constant.head.clone(), state, shared.clone(), json.take()])
+    let shared = if standing.state.is_final() { constant.dag() } else { constant.running() };
+    let piece = |part| constant.marked.slice(part);
+    Body::from([piece(constant.head()), state, piece(shared), json.take()])
 }
 
 /// The state, and of a finished job its error and times.
-fn before_dag(constant: &Constant, standing: &Standing<'_>, json: &mut JsonBuffer) {
+fn before_dag(constant: Constant<'_>, standing: &Standing<'_>, json: &mut JsonBuffer) {
     json.raw(standing.state.as_str()).raw("\",");
     if !standing.state.is_final() {
         return;
@@ -146,7 +188,7 @@ fn before_dag(constant: &Constant, standing: &Standing<'_>, json: &mut JsonBuffe
         Some(error) => json.string(error),
         None => json.raw("null"),
     };
-    json.raw(",").raw_bytes(&constant.created);
+    json.raw(",").raw_bytes(constant.text(constant.created()));
     let finished_at = standing.finished_at.unwrap_or_default();
     // Both names are in use (contract A.6).
     json.raw(r#""finishTime":"#).time(finished_at).raw(r#","finishedTime":"#).time(finished_at).raw(",");
@@ -218,15 +260,15 @@ fn pipeline_edges(json: &mut JsonBuffer, graph: &JobGraph) {
 /// The 16 keys of A.6 and the two of the first releases' documentation.
 fn metrics(json: &mut JsonBuffer, metrics: &JobMetrics) {
     let (source, sink) = (&metrics.source, &metrics.sink);
-    json.raw(r#"{"sourceReceivedCount":"#).quoted_integer(source.rows);
-    json.raw(r#","sinkWriteCount":"#).quoted_integer(sink.rows);
-    json.raw(r#","SourceReceivedCount":"#).quoted_integer(source.rows);
-    json.raw(r#","SourceReceivedBytes":"#).quoted_integer(source.bytes);
-    json.raw(r#","SourceReceivedQPS":"#).quoted_double(source.rows_per_second);
+    json.raw(r#"{"sourceReceivedCount":""#).integer(source.rows);
+    json.raw(r#"","sinkWriteCount":""#).integer(sink.rows);
+    json.raw(r#"","SourceReceivedCount":""#).integer(source.rows);
+    json.raw(r#"","SourceReceivedBytes":""#).integer(source.bytes);
+    json.raw(r#"","SourceReceivedQPS":"#).quoted_double(source.rows_per_second);
     json.raw(r#","SourceReceivedBytesPerSeconds":"#).quoted_double(source.bytes_per_second);
-    json.raw(r#","SinkWriteCount":"#).quoted_integer(sink.rows);
-    json.raw(r#","SinkWriteBytes":"#).quoted_integer(sink.bytes);
-    json.raw(r#","SinkWriteQPS":"#).quoted_double(sink.rows_per_second);
+    json.raw(r#","SinkWriteCount":""#).integer(sink.rows);
+    json.raw(r#"","SinkWriteBytes":""#).integer(sink.bytes);
+    json.raw(r#"","SinkWriteQPS":"#).quoted_double(sink.rows_per_second);
     json.raw(r#","SinkWriteBytesPerSeconds":"#).quoted_double(sink.bytes_per_second);
     by_table(json, "TableSource", "Received", &metrics.source_tables);
     by_table(json, "TableSink", "Write", &metrics.sink_tables);
@@ -296,11 +338,15 @@ mod tests {
             graph: &graph,
             start_with_savepoint: false,
         };
-        let constant = Constant::from_marked(&Constant::render(&identity));
+        let marked = Constant::render(&identity);
+        let constant = Constant::from_marked(&marked);
         let finished_at = state.is_final().then_some(1_718_000_001_000);
         let standing = Standing { state, error, finished_at, metrics };
         let mut json = JsonBuffer::default();
-        chain(&constant, &standing, &mut json).into_bytes().to_vec()
+        let chained = chain(constant, &standing, &mut json).into_bytes().to_vec();
+        whole(constant, &standing, &mut json);
+        assert_eq!(json.take(), chained, "alone and in a list a job has the same text");
+        chained
     }
 
     fn metrics() -> JobMetrics {
@@ -355,10 +401,10 @@ mod tests {
         let graph = JobGraph { vertices: Vec::new(), edges: Vec::new() };
         let identity =
             Identity { id: 1, name: "", created_at: 0, env_options: &[], graph: &graph, start_with_savepoint: true };
-        let constant = Constant::from_marked(&Constant::render(&identity));
+        let marked = Constant::render(&identity);
         let standing =
             Standing { state: JobState::Pending, error: None, finished_at: None, metrics: JobMetrics::default() };
-        let body = chain(&constant, &standing, &mut JsonBuffer::default()).into_bytes();
+        let body = chain(Constant::from_marked(&marked), &standing, &mut JsonBuffer::default()).into_bytes();
         let body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
         assert_eq!(body["isStartWithSavePoint"], true);
         assert_eq!(body["jobDag"]["pipelineEdges"], serde_json::json!({}));

@@ -1,5 +1,6 @@
-//! Lists of jobs. A list is built at most once in a while on each shard, whoever asks and however often, and at once
-//! after a job was submitted or changed its state.
+//! Lists of jobs. A list is built at most once in a while, whoever asks and however often, and at once after a job was
+//! submitted or changed its state. What one shard has built all shards answer with; shards that find nothing fresh do not
+//! wait for each other, and so a list may be built by several at the same time.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -7,10 +8,12 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use egret_runtime::shard::give_way;
 
 use super::{Call, SeaTunnel, job};
+use crate::body::Body;
 use crate::jobs::{JobEntry, JobState};
 use crate::json::JsonBuffer;
 use crate::reply::Reply;
@@ -44,26 +47,32 @@ impl ListKind {
     }
 }
 
-/// The lists of a shard as they were last built.
+/// Running jobs, ended ones, and those of each final state.
+const KINDS: usize = 2 + FINAL.len();
+
+/// The lists of all shards as they were last built.
 #[derive(Debug, Default)]
-pub(super) struct Lists([List; 2 + FINAL.len()]);
+pub(crate) struct BuiltLists([ArcSwapOption<Built>; KINDS]);
+
+/// What a shard is building, and who waits for it there.
+#[derive(Debug, Default)]
+pub(super) struct Lists([List; KINDS]);
 
 #[derive(Debug, Default)]
 struct List {
-    built: RefCell<Option<Built>>,
-    /// Length when it was last built.
+    /// Length of running jobs when they were last rendered.
     bytes: Cell<usize>,
     building: Cell<bool>,
     waiting: RefCell<Vec<Waker>>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Built {
     /// State of the directory of jobs before the list was built.
     version: u64,
     /// When it was begun.
     begun: Instant,
-    json: Bytes,
+    body: Body,
 }
 
 /// Marks a list as being built; also a builder that is dropped on its way makes room for the next.
@@ -76,28 +85,36 @@ impl Drop for Building<'_> {
     }
 }
 
-impl Lists {
+impl BuiltLists {
     /// Gives back the memory of lists that nobody has asked for in a while.
     pub(super) fn forget_old(&self) {
         for list in &self.0 {
-            let mut built = list.built.borrow_mut();
-            if built.as_ref().is_some_and(|built| built.begun.elapsed() > KEPT) {
-                *built = None;
+            if list.load().as_ref().is_some_and(|built| built.begun.elapsed() > KEPT) {
+                list.store(None);
             }
         }
+    }
+
+    /// Keeps a list, unless one is there that was begun later.
+    fn keep(&self, position: usize, built: Built) {
+        let known = self.0[position].load();
+        if known.as_ref().is_none_or(|known| known.begun <= built.begun) {
+            self.0[position].store(Some(Arc::new(built)));
+        }
+    }
+
+    /// A list as somebody who asked at `asked` may see it.
+    fn fresh(&self, position: usize, version: u64, asked: Instant) -> Option<Body> {
+        let built = self.0[position].load();
+        built
+            .as_ref()
+            .filter(|built| built.version >= version && built.begun + AGE_MAX > asked)
+            .map(|built| built.body.clone())
     }
 }
 
 impl List {
-    /// The list as somebody who asked at `asked` may see it.
-    fn fresh(&self, version: u64, asked: Instant) -> Option<Bytes> {
-        let built = self.built.borrow();
-        built
-            .as_ref()
-            .filter(|built| built.version >= version && built.begun + AGE_MAX > asked)
-            .map(|built| built.json.clone())
-    }
-
+    /// Waits until the list that is being built on this shard is there.
     async fn built(&self) {
         let mut asked = false;
         poll_fn(|cx| {
@@ -129,38 +146,41 @@ impl SeaTunnel {
         let list = &self.lists.0[position];
         let (version, asked) = (self.jobs.version(), Instant::now());
         loop {
-            if let Some(json) = list.fresh(version, asked) {
-                return Reply::json(json);
+            if let Some(body) = self.node.lists.fresh(position, version, asked) {
+                return Reply::json(body);
             }
-            if list.building.get() {
-                list.built().await;
-            } else {
-                self.build(kind, list).await;
+            if !list.building.get() {
+                return Reply::json(self.build(kind, position).await);
             }
+            list.built().await;
         }
     }
 
-    async fn build(&self, kind: ListKind, list: &List) {
+    async fn build(&self, kind: ListKind, position: usize) -> Body {
+        let list = &self.lists.0[position];
         list.building.set(true);
         let building = Building(list);
         let (version, begun) = (self.jobs.version(), Instant::now());
-        let mut jobs = match kind {
-            ListKind::Running => self.jobs.running(),
-            ListKind::Finished(state) => self.jobs.finished(state),
+        let body = match kind {
+            ListKind::Running => render_running(&self.jobs.running(), &list.bytes).await,
+            ListKind::Finished(state) => {
+                let mut jobs = self.jobs.finished(state);
+                if self.settings.newest_first {
+                    jobs.reverse();
+                }
+                join_ended(&jobs).await
+            }
         };
-        if self.settings.newest_first && kind != ListKind::Running {
-            jobs.reverse();
-        }
-        let json = render(&jobs, list.bytes.get()).await;
-        list.bytes.set(json.len());
-        *list.built.borrow_mut() = Some(Built { version, begun, json });
+        self.node.lists.keep(position, Built { version, begun, body: body.clone() });
         drop(building);
+        body
     }
 }
 
-async fn render(jobs: &[Arc<JobEntry>], expected: usize) -> Bytes {
+/// The text of jobs whose numbers change all the time, in one piece.
+async fn render_running(jobs: &[Arc<JobEntry>], bytes_before: &Cell<usize>) -> Body {
     let mut json = JsonBuffer::default();
-    json.reserve(expected + expected / 8 + 64);
+    json.reserve(bytes_before.get() + bytes_before.get() / 8 + 64);
     json.raw("[");
     for (index, entry) in jobs.iter().enumerate() {
         if index > 0 {
@@ -172,5 +192,20 @@ async fn render(jobs: &[Arc<JobEntry>], expected: usize) -> Bytes {
         job::append(entry, &mut json);
     }
     json.raw("]");
-    json.take()
+    bytes_before.set(json.len());
+    json.take().into()
+}
+
+/// The texts of jobs that do not change any more, as they are: nothing is copied.
+async fn join_ended(jobs: &[Arc<JobEntry>]) -> Body {
+    let mut body = Body::from(Bytes::from_static(b"["));
+    for (index, entry) in jobs.iter().enumerate() {
+        let text = job::ended(entry);
+        body.push(if index == 0 { job::behind_comma(&text) } else { text });
+        if index % JOBS_PER_TURN == JOBS_PER_TURN - 1 {
+            give_way().await;
+        }
+    }
+    body.push(Bytes::from_static(b"]"));
+    body
 }

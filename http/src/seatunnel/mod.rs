@@ -31,6 +31,7 @@ use crate::route::{RouteName, Verb};
 use crate::server::Faces;
 
 use error::{EMPTY_JOB_ID, java_long};
+pub(crate) use list::BuiltLists;
 use list::{ListKind, Lists};
 pub(crate) use logs::{LOGS_HTML, LOGS_PLAIN};
 
@@ -214,9 +215,10 @@ impl SeaTunnel {
         }
     }
 
-    /// Gives back memory that is not needed now.
+    /// Gives back memory that is not needed now, and forgets jobs that ended long ago.
     pub(crate) fn tidy(&self) {
-        self.lists.forget_old();
+        self.node.lists.forget_old();
+        self.jobs.forget_old();
     }
 
     /// Looks a request up, without allocating.

@@ -223,6 +223,7 @@ fn jobs_have_series_of_what_they_read_and_wrote() {
     let text = String::from_utf8(client.get("/metrics").body).expect("text");
     assert!(text.contains("job_count{cluster=\"seatunnel\",type=\"running\",} 1.0\n"), "{text}");
     assert!(text.contains("egret_slots_assigned{cluster=\"seatunnel\",} 2.0\n"), "{text}");
+    assert!(text.contains("egret_jobs_ended_total{cluster=\"seatunnel\",state=\"finished\",} 0.0\n"), "{text}");
     assert_families_are_whole(&text);
 }
 

@@ -4,10 +4,9 @@ use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
 
 use super::events::EventQueue;
-use super::{JobMetrics, JobState};
+use super::{JobMetrics, JobState, Rendered};
 use crate::plan::JobGraph;
 use crate::plugin::PluginKind;
 use crate::shard::{ShardId, Signal};
@@ -32,7 +31,7 @@ pub struct JobEntry {
     /// Counters of the tasks of each pipeline's newest attempt.
     live: ArcSwap<Vec<Arc<TaskStats>>>,
     last_metrics: OnceLock<JobMetrics>,
-    rendered: OnceLock<Bytes>,
+    rendered: Rendered,
     ended: Signal,
     pub(super) stop_requested: Signal,
     pub(super) events: EventQueue,
@@ -67,7 +66,7 @@ impl JobEntry {
             error: OnceLock::new(),
             live: ArcSwap::from_pointee(Vec::new()),
             last_metrics: OnceLock::new(),
-            rendered: OnceLock::new(),
+            rendered: Rendered::default(),
             ended: Signal::new(),
             stop_requested: Signal::new(),
             events: EventQueue::default(),
@@ -147,8 +146,8 @@ impl JobEntry {
         self.live.load_full()
     }
 
-    /// A place where the HTTP layer keeps the part of the job's body that never changes.
-    pub fn rendered(&self) -> &OnceLock<Bytes> {
+    /// A place where the HTTP layer keeps what it has rendered of the job's body.
+    pub fn rendered(&self) -> &Rendered {
         &self.rendered
     }
 

@@ -13,6 +13,7 @@ mod id;
 mod machine;
 mod metrics;
 mod refusal;
+mod rendered;
 mod service;
 mod settings;
 mod state;
@@ -20,6 +21,7 @@ mod state;
 pub use entry::JobEntry;
 pub use id::JobIds;
 pub use metrics::{JobMetrics, Totals};
+pub use rendered::{Rendered, RenderedGuard};
 pub use service::{
     DEFAULT_JOB_NAME, JobCounts, JobService, JobTally, StopError, SubmitError, SubmitRequest, Submitted,
 };

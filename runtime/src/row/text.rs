@@ -268,6 +268,11 @@ fn write_special(out: &mut String, value: f64) -> bool {
 /// Puts the shortest digits of a number (as ryu prints them: `1e16`, `1.5`, `1e-7`) into Java's form: plain from
 /// 10^-3 up to 10^7, else with one digit before the point and an exponent.
 fn write_java(out: &mut String, shortest: &str, negative: bool) {
+    if is_javas_own(shortest) {
+        out.push_str(if negative { "-" } else { "" });
+        out.push_str(shortest);
+        return;
+    }
     let (mantissa, exponent) = shortest.split_once('e').unwrap_or((shortest, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -303,6 +308,14 @@ fn write_java(out: &mut String, shortest: &str, negative: bool) {
         let (first, rest) = digits.split_at(1);
         let _ = write!(out, "{first}.{}E{}", if rest.is_empty() { "0" } else { rest }, point - 1);
     }
+}
+
+/// Whether Java would print the digits as they are: most numbers lie where neither has an exponent.
+fn is_javas_own(shortest: &str) -> bool {
+    let point = shortest.bytes().position(|byte| byte == b'.');
+    let plain = shortest.bytes().all(|byte| byte != b'e') && point.is_some_and(|point| point <= 7);
+    // Below a thousandth Java writes an exponent.
+    plain && (shortest == "0.0" || !shortest.starts_with("0.000"))
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ impl Default for ShardsConfig {
             tick: Duration::from_millis(100),
             tick_with_tasks: Duration::from_millis(5),
             work_slice: Duration::from_millis(2),
-            front_slice: Duration::from_micros(500),
+            front_slice: Duration::from_micros(100),
             watchdog_warn: Duration::from_secs(1),
             watchdog_abort: Duration::from_secs(10),
             work_step_max: Duration::from_secs(300),
