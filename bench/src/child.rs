@@ -126,6 +126,11 @@ impl Child {
             .ok_or_else(|| io::Error::other(format!("/proc tells no {line}")))
     }
 
+    /// Files, sockets and rings that it has open.
+    pub fn open_files(&self) -> io::Result<usize> {
+        Ok(fs::read_dir(self.proc("fd"))?.count())
+    }
+
     /// CPU time of all its threads so far, ended ones among them, to the nanosecond.
     pub fn cpu(&self) -> io::Result<Duration> {
         let id = libc::pid_t::try_from(self.id()).map_err(io::Error::other)?;
@@ -192,6 +197,7 @@ mod tests {
             assert!(child.wait(Duration::from_millis(1)).expect("waited").is_none());
         }
         assert!(child.memory_kib("VmHWM").expect("memory") > 100);
+        assert!(child.open_files().expect("files") >= 3);
         let ended = child.stop().expect("stopped");
         assert_eq!(ended.status.signal(), Some(libc::SIGTERM));
         assert!(ended.cpu >= Duration::from_millis(10), "{:?}", ended.cpu);

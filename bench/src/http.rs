@@ -59,10 +59,11 @@ impl Url {
 pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let load = Load {
         address: options.url.address()?,
-        request: get(&options.url.host, &options.url.path),
+        requests: vec![get(&options.url.host, &options.url.path)],
         rate: options.rate,
         length: Duration::from_secs(options.seconds),
         connections: usize::from(options.connections),
+        follow: None,
     };
     let outcome = load.run()?;
     println!(

@@ -4,13 +4,16 @@ mod child;
 mod cores;
 mod fake;
 mod files;
+mod flood;
 mod http;
 mod idle;
+mod lists;
 mod load;
 mod node;
 mod random;
 mod running_jobs;
 mod show;
+mod submits;
 
 use std::process::ExitCode;
 
@@ -32,6 +35,12 @@ enum Benchmark {
     Http(http::Options),
     /// Requests for the running jobs: without jobs, beside spinning jobs, beside csv to parquet.
     RunningJobs(running_jobs::Options),
+    /// Lists of a thousand running jobs, and other requests beside them, with free and with busy cores.
+    Lists(lists::Options),
+    /// Tiny jobs at a steady pace: from their submission to their end.
+    Submits(submits::Options),
+    /// Tiny jobs in great numbers: whether all end, and what becomes of memory, open files and logs.
+    Flood(flood::Options),
     /// Random rows, drawn and dropped: rows a second of one core, CPU time of a row, memory.
     Fake(fake::Options),
     /// Copies of files, csv to json and parquet and json to parquet, beside DuckDB: rates, CPU, memory.
@@ -45,6 +54,9 @@ fn main() -> ExitCode {
         Benchmark::Cores(options) => cores::run(&options),
         Benchmark::Http(options) => http::run(&options),
         Benchmark::RunningJobs(options) => stoppable(|watch| running_jobs::run(&options, watch)),
+        Benchmark::Lists(options) => stoppable(|watch| lists::run(&options, watch)),
+        Benchmark::Submits(options) => stoppable(|watch| submits::run(&options, watch)),
+        Benchmark::Flood(options) => stoppable(|watch| flood::run(&options, watch)),
         Benchmark::Fake(options) => stoppable(|watch| fake::run(&options, watch)),
         Benchmark::Files(options) => stoppable(|watch| files::run(&options, watch)),
         Benchmark::Idle(options) => stoppable(|watch| idle::run(&options, watch)),

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ChildStderr, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread::{self, JoinHandle};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::child::Child;
-use crate::load::{Reply, get, whole};
+use crate::load::{Reply, get, post, whole};
 
 /// How long a node may take to listen, and any of the requests of this module to be answered.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -27,12 +27,18 @@ pub struct Node {
     /// From right before the start of the process to the first answer that came with status 200.
     pub first_answer: Duration,
     log: Option<JoinHandle<String>>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Node {
     /// Starts a node on these CPUs and waits for its first answer.
     pub fn start(egret: &Path, cores: Option<&str>) -> Result<Self, Box<dyn Error>> {
+        let cores = cores.map(|cores| ["--cores".to_owned(), cores.to_owned()]);
+        Self::start_with(egret, cores.as_ref().map_or(&[], |cores| cores))
+    }
+
+    /// Starts a node with further arguments and waits for its first answer.
+    pub fn start_with(egret: &Path, arguments: &[String]) -> Result<Self, Box<dyn Error>> {
         let folder = tempfile::tempdir()?;
         let mut command = Command::new(egret);
         command
@@ -40,9 +46,7 @@ impl Node {
             .env("RUST_LOG", "info")
             .env_remove("EGRET_CONFIG");
         command.arg("--log-folder").arg(folder.path().join("logs")).current_dir(folder.path());
-        if let Some(cores) = cores {
-            command.args(["--cores", cores]);
-        }
+        command.args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = Child::spawn(command)?;
         let stderr = child.take_stderr().ok_or("the node's log is not there")?;
@@ -60,7 +64,26 @@ impl Node {
         if reply.status != 200 {
             return Err(format!("the first answer has status {}", reply.status).into());
         }
-        Ok(Self { child, address, first_answer, log: Some(log), _folder: folder })
+        Ok(Self { child, address, first_answer, log: Some(log), folder })
+    }
+
+    /// Where the logs of its jobs are.
+    pub fn logs(&self) -> PathBuf {
+        self.folder.path().join("logs")
+    }
+
+    /// The answer to a GET.
+    pub fn get(&self, path: &str) -> Result<String, Box<dyn Error>> {
+        let reply = exchange(self.address, &get("localhost", path))?;
+        let text = String::from_utf8(reply.body)?;
+        if reply.status == 200 { Ok(text) } else { Err(format!("{path} answered {}: {text}", reply.status).into()) }
+    }
+
+    /// A number of the node's overview.
+    pub fn overview(&self, key: &str) -> Result<u64, Box<dyn Error>> {
+        let overview: serde_json::Value = serde_json::from_str(&self.get("/hazelcast/rest/maps/overview")?)?;
+        let value = overview[key].as_str().and_then(|text| text.parse().ok());
+        value.ok_or_else(|| format!("the overview has no number {key}: {overview}").into())
     }
 
     /// Starts a job; gives its id.
@@ -77,8 +100,7 @@ impl Node {
 
     /// The jobs that run.
     pub fn running_jobs(&self) -> Result<Vec<serde_json::Value>, Box<dyn Error>> {
-        let reply = exchange(self.address, &get("localhost", RUNNING_JOBS))?;
-        Ok(serde_json::from_slice(&reply.body)?)
+        Ok(serde_json::from_str(&self.get(RUNNING_JOBS)?)?)
     }
 
     /// Waits until the running jobs are as wanted; gives them.
@@ -113,12 +135,8 @@ impl Node {
     }
 
     fn post(&self, path: &str, body: &serde_json::Value) -> Result<serde_json::Value, Box<dyn Error>> {
-        let body = body.to_string();
-        let head = format!(
-            "POST /hazelcast/rest/maps/{path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n",
-            body.len()
-        );
-        let reply = exchange(self.address, format!("{head}\r\n{body}").as_bytes())?;
+        let request = post("localhost", &format!("/hazelcast/rest/maps/{path}"), &body.to_string());
+        let reply = exchange(self.address, &request)?;
         let text = String::from_utf8_lossy(&reply.body);
         match reply.status {
             200 => Ok(serde_json::from_str(&text)?),

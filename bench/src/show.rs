@@ -37,6 +37,12 @@ pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     }
 }
 
+/// The least and the most of some values; of none, infinities.
+pub fn extent(values: impl IntoIterator<Item = f64>) -> (f64, f64) {
+    let widen = |(least, most): (f64, f64), value: f64| (least.min(value), most.max(value));
+    values.into_iter().fold((f64::INFINITY, f64::NEG_INFINITY), widen)
+}
+
 /// Whether an aim is met, in words.
 pub fn verdict(met: bool) -> &'static str {
     if met { "met" } else { "MISSED" }

@@ -20,15 +20,28 @@ use hdrhistogram::Histogram;
 pub use reply::{Reply, whole};
 
 /// What to send.
-pub struct Load {
+pub struct Load<'l> {
     pub address: SocketAddr,
-    /// The bytes of one request.
-    pub request: Vec<u8>,
+    /// The bytes of the requests, at least one; they take turns.
+    pub requests: Vec<Vec<u8>>,
     /// Requests a second, at least 1.
     pub rate: u32,
     pub length: Duration,
     /// Connections that are kept open, at least 1.
     pub connections: usize,
+    /// What to do with a reply; without it the first reply is the answer.
+    pub follow: Option<&'l Follow>,
+}
+
+/// Looks at a reply and says how it goes on; an error ends the run.
+pub type Follow = dyn Fn(&Reply) -> Result<Next, String> + Sync;
+
+/// How it goes on after a reply.
+pub enum Next {
+    /// The request has its answer.
+    Done,
+    /// This is asked after a pause, over the same connection; the clock goes on.
+    Ask { request: Vec<u8>, pause: Duration },
 }
 
 /// What came back.
@@ -38,9 +51,13 @@ pub struct Outcome {
     /// Nanoseconds from the moment at which a request was due to the moment at which it was sent: what the client
     /// itself, or the lack of a connection that waits for nothing, has added.
     pub late: Histogram<u64>,
-    /// Replies of each status.
+    /// Answers of each status.
     pub statuses: BTreeMap<u16, u64>,
-    /// Requests of the plan.
+    /// Replies that were followed by another request.
+    pub followed: u64,
+    /// Bytes of the shortest and of the longest answer, with their heads.
+    pub lengths: (usize, usize),
+    /// Requests of the plan, those that follow a reply not counted.
     pub planned: u64,
     /// Requests whose connection ended before the reply.
     pub broken: u64,
@@ -48,12 +65,12 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Replies of status 200.
+    /// Answers of status 200.
     pub fn ok(&self) -> u64 {
         self.statuses.get(&200).copied().unwrap_or(0)
     }
 
-    /// Replies of any status.
+    /// Answers of any status.
     pub fn answered(&self) -> u64 {
         self.statuses.values().sum()
     }
@@ -82,7 +99,7 @@ impl fmt::Display for Priority {
     }
 }
 
-impl Load {
+impl Load<'_> {
     /// Sends for the whole time and waits up to two seconds more for replies.
     pub fn run(&self) -> Result<Outcome, Box<dyn Error>> {
         thread::scope(|scope| {
@@ -98,6 +115,11 @@ impl Load {
 /// A GET that keeps its connection.
 pub fn get(host: &str, path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n\r\n").into_bytes()
+}
+
+/// A POST that keeps its connection.
+pub fn post(host: &str, path: &str, body: &str) -> Vec<u8> {
+    format!("POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
 /// Has this thread woken on time: no timer slack, and ahead of others where that is allowed.

@@ -29,45 +29,76 @@ impl std::error::Error for NoReply {}
 const HEAD_BYTES_MAX: usize = 64 << 10;
 
 /// How the end of a body is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Framing {
     Length(usize),
     Chunked,
 }
 
-/// The reply at the start of `received`; `None` while some of it is missing.
-pub fn whole(received: &[u8]) -> Result<Option<Reply>, NoReply> {
-    let Some(head_length) = find(received, b"\r\n\r\n").map(|at| at + 4) else {
+/// What the head of a reply tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    pub status: u16,
+    /// Whether the server closes the connection after the reply.
+    pub closes: bool,
+    length: usize,
+    framing: Framing,
+}
+
+impl Head {
+    /// Bytes of the reply, head and framing included; `None` while they are not known, which depends on what was
+    /// `received` of its chunks.
+    pub fn reply_length(&self, received: &[u8]) -> Result<Option<usize>, NoReply> {
+        let body = match self.framing {
+            Framing::Length(length) => Some(length),
+            Framing::Chunked => chunks(&received[self.length..], |_| {})?,
+        };
+        Ok(body.map(|body| self.length.saturating_add(body)))
+    }
+}
+
+/// The head at the start of `received`; `None` while some of it is missing.
+pub fn head(received: &[u8]) -> Result<Option<Head>, NoReply> {
+    let Some(length) = find(received, b"\r\n\r\n").map(|at| at + 4) else {
         return if received.len() > HEAD_BYTES_MAX { Err(NoReply("the head does not end")) } else { Ok(None) };
     };
-    let head = std::str::from_utf8(&received[..head_length]).map_err(|_| NoReply("the head is no text"))?;
-    let mut lines = head.split("\r\n");
+    let text = std::str::from_utf8(&received[..length]).map_err(|_| NoReply("the head is no text"))?;
+    let mut lines = text.split("\r\n");
     let status = status(lines.next().unwrap_or_default()).ok_or(NoReply("it does not begin with a status line"))?;
-    let (mut framing, mut closes) = (Framing::Length(0), false);
+    let mut head = Head { status, closes: false, length, framing: Framing::Length(0) };
     for (name, value) in lines.filter_map(|line| line.split_once(':')) {
         let value = value.trim();
         if name.eq_ignore_ascii_case("content-length") {
-            framing = Framing::Length(value.parse().map_err(|_| NoReply("content-length is no number"))?);
+            head.framing = Framing::Length(value.parse().map_err(|_| NoReply("content-length is no number"))?);
         } else if name.eq_ignore_ascii_case("transfer-encoding") && value.eq_ignore_ascii_case("chunked") {
-            framing = Framing::Chunked;
+            head.framing = Framing::Chunked;
         } else if name.eq_ignore_ascii_case("connection") {
-            closes = value.eq_ignore_ascii_case("close");
+            head.closes = value.eq_ignore_ascii_case("close");
         }
     }
-    let rest = &received[head_length..];
-    let body = match framing {
-        Framing::Length(length) => rest.get(..length).map(|body| (body.to_vec(), length)),
-        Framing::Chunked => chunks(rest)?,
-    };
-    Ok(body.map(|(body, length)| Reply { status, body, length: head_length + length, closes }))
+    Ok(Some(head))
+}
+
+/// The reply at the start of `received`; `None` while some of it is missing.
+pub fn whole(received: &[u8]) -> Result<Option<Reply>, NoReply> {
+    let Some(head) = head(received)? else { return Ok(None) };
+    let Some(length) = head.reply_length(received)?.filter(|length| received.len() >= *length) else { return Ok(None) };
+    let framed = &received[head.length..length];
+    let mut body = Vec::new();
+    match head.framing {
+        Framing::Length(_) => body.extend_from_slice(framed),
+        Framing::Chunked => _ = chunks(framed, |chunk| body.extend_from_slice(chunk))?,
+    }
+    Ok(Some(Reply { status: head.status, body, length, closes: head.closes }))
 }
 
 fn status(line: &str) -> Option<u16> {
     line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()
 }
 
-/// The body of chunks and how many bytes they took; trailers are skipped.
-fn chunks(received: &[u8]) -> Result<Option<(Vec<u8>, usize)>, NoReply> {
-    let (mut body, mut at) = (Vec::new(), 0);
+/// Shows each chunk and gives how many bytes they all took; trailers are skipped.
+fn chunks(received: &[u8], mut show: impl FnMut(&[u8])) -> Result<Option<usize>, NoReply> {
+    let mut at = 0;
     loop {
         let Some(line) = find(&received[at..], b"\r\n") else { return Ok(None) };
         let text = std::str::from_utf8(&received[at..at + line]).map_err(|_| NoReply("a chunk's size is no text"))?;
@@ -80,13 +111,13 @@ fn chunks(received: &[u8]) -> Result<Option<(Vec<u8>, usize)>, NoReply> {
         // The chunk and the line end behind it.
         let end = at.checked_add(size).and_then(|end| end.checked_add(2)).ok_or(NoReply("a chunk has no end"))?;
         let Some(chunk) = received.get(at..end) else { return Ok(None) };
-        body.extend_from_slice(&chunk[..size]);
+        show(&chunk[..size]);
         at = end;
     }
     loop {
         match find(&received[at..], b"\r\n") {
             None => return Ok(None),
-            Some(0) => return Ok(Some((body, at + 2))),
+            Some(0) => return Ok(Some(at + 2)),
             Some(trailer) => at += trailer + 2,
         }
     }

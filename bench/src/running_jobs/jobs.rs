@@ -11,7 +11,7 @@ use crate::fake::fake_job;
 use crate::node::Node;
 
 /// Rows of each reader of a spinning job: a million years' worth.
-const ENDLESS: u64 = i64::MAX as u64 / 1024;
+pub const ENDLESS: u64 = i64::MAX as u64 / 1024;
 /// Rows of the csv file.
 const CSV_ROWS: u64 = 500_000;
 /// Names under which a job finds the csv file, all the same one: minutes of work in a few megabytes.
@@ -105,7 +105,8 @@ pub fn rows_read(node: &Node) -> Result<u64, Box<dyn Error>> {
     Ok(node.running_jobs()?.iter().map(rows).sum())
 }
 
-fn rows(job: &Value) -> u64 {
+/// Rows that a job has read so far, as the list tells them.
+pub fn rows(job: &Value) -> u64 {
     let count = &job["metrics"]["SourceReceivedCount"];
     count.as_str().and_then(|text| text.parse().ok()).or_else(|| count.as_u64()).unwrap_or(0)
 }

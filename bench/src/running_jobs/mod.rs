@@ -1,7 +1,7 @@
 //! The list of running jobs, asked for at a steady pace: without jobs, and beside jobs that take all they can get.
 
 mod csv;
-mod jobs;
+pub mod jobs;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -124,10 +124,11 @@ fn one_round(node: &Node, jobs: &Jobs, beside: Beside, options: &Options) -> Res
     thread::sleep(Duration::from_millis(200));
     let load = Load {
         address: node.address,
-        request: get("localhost", RUNNING_JOBS),
+        requests: vec![get("localhost", RUNNING_JOBS)],
         rate: options.rate,
         length: Duration::from_secs(options.seconds),
         connections: usize::from(options.connections),
+        follow: None,
     };
     let (rows, cpu, began) = (jobs::rows_read(node)?, node.child.cpu()?, Instant::now());
     let load = load.run()?;
