@@ -190,9 +190,10 @@ pub struct Serve {
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
 
-    /// The settings of the node, an egret.yaml; docs/settings.md has all keys
+    /// The settings of the node: an egret.yaml, or a seatunnel.yaml or hazelcast.yaml as it is; may be given several
+    /// times, a later file winning. docs/settings.md has all keys
     #[arg(short = 'c', long, value_name = "FILE", env = "EGRET_CONFIG")]
-    pub config: Option<PathBuf>,
+    pub config: Vec<PathBuf>,
 
     /// Value of `${KEY}` in the configs; may be given many times, or with commas: a=1,b=2
     #[arg(short = 'i', long = "variable", value_name = "KEY=VALUE")]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use egret_http::{ListenerConfig, NodeSettings, Server, ServerConfig, StartError};
+use egret_http::{NodeSettings, Server, ServerConfig, StartError};
 use egret_runtime::job::SubmitRequest;
 use egret_runtime::logs::{JobLogSlot, JobLogs};
 use egret_runtime::net::ClaimError;
@@ -17,17 +17,15 @@ const LAST_LINES: Duration = Duration::from_secs(5);
 
 /// Runs the node until it is told to stop; gives the exit status.
 pub fn serve(arguments: &cli::Serve, slot: &JobLogSlot) -> u8 {
-    let read = match Settings::read(arguments.config.as_deref(), &arguments.settings) {
+    let read = match Settings::read(&arguments.config, &arguments.settings) {
         Ok(read) => read,
         Err(error) => {
             tell!("{error}");
             return 1;
         }
     };
-    let Read { settings, unused } = &read;
-    if !unused.is_empty() {
-        tracing::info!("keys that mean nothing here: {}", unused.join(", "));
-    }
+    let Read { settings, remarks, .. } = &read;
+    remarks.iter().for_each(|remark| tracing::warn!("{remark}"));
     let logs = match open_logs(settings) {
         Ok(logs) => logs,
         Err(message) => {
@@ -60,12 +58,11 @@ fn open_logs(settings: &Settings) -> Result<JobLogs, String> {
 }
 
 fn serve_on(node: &node::Node, arguments: &cli::Serve, settings: &Settings, logs: &JobLogs) -> u8 {
-    let listeners = settings.ports().into_iter().map(|port| ListenerConfig::new(settings.host, port));
     let config = ServerConfig {
-        listeners: listeners.collect(),
+        listeners: settings.listeners(),
         limits: settings.http.clone(),
         seatunnel: settings.seatunnel.clone(),
-        node: NodeSettings { logs: Some(logs.clone()), ..NodeSettings::default() },
+        node: NodeSettings { logs: Some(logs.clone()), ..settings.node.clone() },
     };
     let server = match Server::start(&node.shards, &config, &node.jobs) {
         Ok(server) => server,

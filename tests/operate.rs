@@ -103,15 +103,18 @@ fn mistakes_in_the_file_fail_the_start_with_line_and_likely_key() {
 }
 
 #[test]
-fn the_originals_file_is_taken_and_what_means_nothing_is_listed() {
+fn the_originals_file_is_taken_and_each_key_that_means_nothing_is_named_with_the_reason() {
     let folder = Folder::new();
     let text = "seatunnel:\n  engine:\n    backup-count: 1\n    queue-type: x\n    history-job-expire-minutes: 0\n";
     let file = folder.write("seatunnel.yaml", text).display().to_string();
     let node = with(&["--config", &file]);
-    node.program().wait_for_stderr("the keys that are not used", |log| {
-        log.contains("keys that mean nothing here: seatunnel.engine.backup-count, seatunnel.engine.queue-type")
-            .then_some(())
-    });
+    for (line, remark) in [
+        (3, "seatunnel.engine.backup-count means nothing here: there is one node, and nothing to copy to"),
+        (4, "seatunnel.engine.queue-type means nothing here: there is one kind of queue"),
+    ] {
+        let remark = format!("{file}:{line}: {remark}");
+        node.program().wait_for_stderr("a key that is not used", |log| log.contains(&remark).then_some(()));
+    }
     // Forgotten at once.
     let id = node.submit(&job("short"));
     let path = format!("/job-info/{id}");

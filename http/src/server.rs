@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use egret_runtime::net::{ClaimError, ListenSocket, claim, raise_open_files_limit};
+use egret_runtime::net::{Claim, ClaimError, ListenSocket, claim, raise_open_files_limit};
 use egret_runtime::shard::{CallError, ShardId, Shards};
 use futures_channel::oneshot;
 use futures_lite::future::block_on;
@@ -41,6 +41,8 @@ pub struct ListenerConfig {
     pub host: IpAddr,
     /// Port to listen on; 0 takes a free one.
     pub port: u16,
+    /// How many ports are tried, `port` being the first, when some are taken; at least 1.
+    pub port_range: u16,
     /// What is answered.
     pub faces: Faces,
 }
@@ -48,7 +50,7 @@ pub struct ListenerConfig {
 impl ListenerConfig {
     /// A listener that answers everything.
     pub fn new(host: IpAddr, port: u16) -> Self {
-        Self { host, port, faces: Faces::BOTH }
+        Self { host, port, port_range: 1, faces: Faces::BOTH }
     }
 }
 
@@ -83,6 +85,14 @@ pub enum StartError {
     /// An address cannot be had.
     #[error(transparent)]
     Claim(#[from] ClaimError),
+    /// All ports of a range are taken.
+    #[error("{first} and every port behind it up to {last} are in use: choose others, or a larger range")]
+    Range {
+        /// The first of them.
+        first: SocketAddr,
+        /// The last one.
+        last: u16,
+    },
     /// A shard does not take it up.
     #[error("shard {shard} cannot serve HTTP: {cause}")]
     Shard {
@@ -190,10 +200,23 @@ fn claim_all(config: &ServerConfig, shards: usize) -> Result<(Vec<SocketAddr>, V
     let mut addresses = Vec::new();
     let mut by_shard: Vec<Sockets> = (0..shards).map(|_| Vec::new()).collect();
     for listener in &config.listeners {
-        let claim = claim(SocketAddr::new(listener.host, listener.port), shards, config.limits.backlog)?;
+        let claim = claim_one(listener, shards, config.limits.backlog)?;
         addresses.push(claim.address());
         let sockets = claim.into_sockets().into_iter().map(|socket| (socket, listener.faces));
         by_shard.iter_mut().zip(sockets).for_each(|(sockets, socket)| sockets.push(socket));
     }
     Ok((addresses, by_shard))
+}
+
+/// The first port of the listener's range that nobody has.
+fn claim_one(listener: &ListenerConfig, shards: usize, backlog: u16) -> Result<Claim, StartError> {
+    let first = SocketAddr::new(listener.host, listener.port);
+    // 0 is a free one, without searching.
+    let last = if listener.port == 0 { 0 } else { listener.port.saturating_add(listener.port_range.max(1) - 1) };
+    let found =
+        (listener.port..=last).find_map(|port| match claim(SocketAddr::new(listener.host, port), shards, backlog) {
+            Err(ClaimError::InUse { .. }) if last > listener.port => None,
+            result => Some(result),
+        });
+    Ok(found.ok_or(StartError::Range { first, last })??)
 }

@@ -1,190 +1,158 @@
-//! Reading `egret.yaml`, and `seatunnel.yaml` as it is.
+//! Reading `egret.yaml`, and `seatunnel.yaml` and `hazelcast.yaml` as they are.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use egret_runtime::config::nearest;
-use saphyr::{LoadableYamlNode as _, MarkedYaml, Scalar, YamlData};
 
 use super::Read;
-use super::table::{Original, Setting, TABLE};
+use super::origin::Origin;
+use super::originals::{Meaning, is_original, meaning};
+use super::table::{self, Original, Setting};
+use super::yaml::{self, Found, NO_VALUE};
 
 /// Largest file that is read. Real ones have a page or two.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-/// What is wrong with the settings: a line for each mistake.
-#[derive(Debug, thiserror::Error)]
-#[error("{}", .0.join("\n"))]
-pub struct SettingsError(Vec<String>);
-
-impl SettingsError {
-    fn one(message: impl fmt::Display) -> Self {
-        Self(vec![format!("error: {message}")])
-    }
-
-    pub(super) fn flag(setting: &Setting, problem: &str) -> Self {
-        Self::one(format_args!("--{}: {problem}", setting.flag))
-    }
-
-    pub(super) fn together(problem: String) -> Self {
-        Self::one(problem)
+/// Reads a file into the settings.
+pub(super) fn read(path: &Path, into: &mut Read) {
+    match text_of(path) {
+        Ok(text) => read_text(&text, &path.display().to_string(), into),
+        Err(problem) => into.problems.push(format!("error: cannot read the settings {}: {problem}", path.display())),
     }
 }
 
-/// A value that was found, with its place.
-struct Found {
-    path: String,
-    line: usize,
-    column: usize,
-    /// The value as text; the error says why it cannot be one.
-    value: Result<String, &'static str>,
-}
-
-/// Reads a file into the settings. All mistakes are told together.
-pub(super) fn read(path: &Path, into: &mut Read) -> Result<(), SettingsError> {
-    let name = path.display();
-    let unreadable =
-        |error: &dyn fmt::Display| SettingsError::one(format_args!("cannot read the settings {name}: {error}"));
-    let size = std::fs::metadata(path).map_err(|error| unreadable(&error))?.len();
+fn text_of(path: &Path) -> Result<String, String> {
+    let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
     if size > FILE_BYTES_MAX {
-        return Err(unreadable(&format_args!("it has {size} bytes; {FILE_BYTES_MAX} are allowed")));
+        return Err(format!("it has {size} bytes; {FILE_BYTES_MAX} are allowed"));
     }
-    let text = std::fs::read_to_string(path).map_err(|error| unreadable(&error))?;
-    read_text(&text, &name.to_string(), into)
+    std::fs::read_to_string(path).map_err(|error| error.to_string())
 }
 
-/// Reads a text into the settings; `name` is the file's in messages.
-pub(super) fn read_text(text: &str, name: &str, into: &mut Read) -> Result<(), SettingsError> {
-    let documents = MarkedYaml::load_from_str(text).map_err(|error| {
-        let at = error.marker();
-        SettingsError::one(format_args!("{name}:{}:{}: {}", at.line(), at.col() + 1, error.info()))
-    })?;
-    let mut problems = Vec::new();
-    let mut found = Vec::new();
-    match documents.as_slice() {
-        [] => {}
-        [document] => collect(document, "", &mut found),
-        [_, second, ..] => problems
-            .push(format!("error: {name}:{}:1: expected one document, found another one", second.span.start.line())),
-    }
-    // Keys of the original first, so that ours win.
-    let (originals, ours): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| is_original(&found.path));
-    let mut complain = |found: &Found, problem: &str| {
-        problems.push(format!("error: {name}:{}:{}: {}{problem}", found.line, found.column, key_in_words(&found.path)));
+/// Reads a text into the settings; `name` is the file's in messages. All mistakes are noted.
+pub(super) fn read_text(text: &str, name: &str, into: &mut Read) {
+    let found = match yaml::read(text) {
+        Ok(found) => found,
+        Err((line, column, problem)) => {
+            into.problems.push(format!("error: {name}:{line}:{column}: {problem}"));
+            return;
+        }
     };
-    // `http.enable-http: false` counts, wherever `http.port` stands.
-    let mut taken: Vec<(usize, &Found, &Original)> = Vec::new();
-    for found in &originals {
-        match original(&found.path) {
-            None => into.unused.push(found.path.clone()),
-            Some((order, original)) => taken.push((order, found, original)),
-        }
-    }
-    taken.sort_by_key(|(order, ..)| *order);
-    for (_, found, original) in taken {
-        set(found, original.set, into, &mut complain);
-    }
-    let mut seen = BTreeMap::new();
-    for found in &ours {
-        match TABLE.iter().find(|setting| setting.key == found.path) {
-            None => complain(found, &unknown(&found.path)),
-            Some(setting) => match seen.insert(setting.key, found.line) {
-                Some(line) => complain(found, &format!(": it is set in line {line} already")),
-                None => set(found, setting.set, into, &mut complain),
-            },
-        }
-    }
-    if problems.is_empty() { Ok(()) } else { Err(SettingsError(problems)) }
+    // A section in which nothing is set, its keys commented out perhaps, says nothing.
+    let found = found.into_iter().filter(|found| !(found.value == Err(NO_VALUE) && is_section(&found.path)));
+    let mut file = File { name: name.into(), into };
+    // Keys of the original first, so that ours win.
+    let (originals, ours): (Vec<_>, Vec<_>) = found.partition(|found| is_original(&found.path));
+    file.take_originals(&originals);
+    file.take_ours(&ours);
 }
 
-fn set(
-    found: &Found,
-    set: fn(&mut super::Settings, &str) -> Result<(), String>,
-    into: &mut Read,
-    complain: &mut impl FnMut(&Found, &str),
-) {
-    match &found.value {
-        Err(problem) => complain(found, &format!(": {problem}")),
-        Ok(value) => {
-            if let Err(problem) = set(&mut into.settings, value) {
-                complain(found, &format!(": {problem}"));
+/// A file that is being read.
+struct File<'r> {
+    name: Arc<str>,
+    into: &'r mut Read,
+}
+
+impl File<'_> {
+    fn take_ours(&mut self, ours: &[Found]) {
+        let mut seen = BTreeMap::new();
+        for found in ours {
+            let Some(setting) = table::find(&found.path) else {
+                self.complain(found, &unknown(&found.path));
+                continue;
+            };
+            match seen.insert(setting.key, found.line) {
+                Some(line) => self.complain(found, &format!(": it is set in line {line} already")),
+                None => self.set(found, setting, None),
             }
         }
     }
+
+    fn take_originals(&mut self, originals: &[Found]) {
+        // `http.enable-http: false` counts, wherever `http.port` stands.
+        let mut set: Vec<(usize, &Found, &'static Setting, &'static Original)> = Vec::new();
+        for found in originals {
+            match meaning(&found.path) {
+                Meaning::Sets(order, setting, original) => set.push((order, found, setting, original)),
+                Meaning::Tag(name) => self.tag(found, name),
+                Meaning::Nothing(foreign) => match foreign.remark(found.value.as_deref().ok()) {
+                    Ok(None) => {}
+                    Ok(Some(why)) => self.remark(found, why),
+                    Err(problem) => self.complain(found, &format!(": {problem}")),
+                },
+                Meaning::Unknown(likely) => self.complain(found, &unknown_original(likely)),
+            }
+        }
+        set.sort_by_key(|(order, ..)| *order);
+        for (_, found, setting, original) in set {
+            self.set(found, setting, Some(original));
+        }
+    }
+
+    fn set(&mut self, found: &Found, setting: &'static Setting, original: Option<&'static Original>) {
+        let before = (setting.show)(&self.into.settings);
+        let set = original.map_or(setting.set, |original| original.set);
+        let done = match &found.value {
+            Ok(value) => set(&mut self.into.settings, value),
+            Err(problem) => Err((*problem).to_owned()),
+        };
+        if let Err(problem) = done {
+            self.into.failed.insert(setting.key);
+            return self.complain(found, &format!(": {problem}"));
+        }
+        // A key that only changes what another one sets has done nothing where the value is what it was.
+        let is_counterpart = original.is_none_or(|original| std::ptr::eq(original, &setting.originals[0]));
+        if is_counterpart || (setting.show)(&self.into.settings) != before {
+            let original = original.map(|original| original.path);
+            self.into.origins.note(setting, Origin::File { name: self.name.clone(), line: found.line, original });
+        }
+    }
+
+    /// An attribute of a member is a tag of the node.
+    fn tag(&mut self, found: &Found, name: String) {
+        match (&found.value, table::find("tags")) {
+            (Ok(value), Some(setting)) => {
+                self.into.settings.node.tags.insert(name, value.clone());
+                let original = Some("hazelcast.member-attributes");
+                self.into.origins.note(setting, Origin::File { name: self.name.clone(), line: found.line, original });
+            }
+            (value, _) => self.complain(found, &format!(": {}", value.as_ref().err().unwrap_or(&"it is no setting"))),
+        }
+    }
+
+    fn complain(&mut self, found: &Found, problem: &str) {
+        let what = if found.path.is_empty() { "the file".to_owned() } else { format!("'{}'", found.path) };
+        self.into.problems.push(format!("error: {}:{}:{}: {what}{problem}", self.name, found.line, found.column));
+    }
+
+    fn remark(&mut self, found: &Found, why: &str) {
+        let Found { path, line, .. } = found;
+        self.into.remarks.push(format!("{}:{line}: {path} means nothing here: {why}", self.name));
+    }
 }
 
-fn key_in_words(path: &str) -> String {
-    if path.is_empty() { "the file".to_owned() } else { format!("'{path}'") }
+/// Whether keys of settings stand below this one.
+fn is_section(path: &str) -> bool {
+    let keys = table::all()
+        .flat_map(|setting| std::iter::once(setting.key).chain(setting.originals.iter().map(|original| original.path)));
+    keys.filter_map(|key| key.strip_prefix(path)).any(|rest| rest.starts_with('.'))
 }
 
 fn unknown(path: &str) -> String {
     if path.is_empty() {
         return ": expected keys and values, like 'port: 5801'".to_owned();
     }
-    match nearest(path, TABLE.iter().map(|setting| setting.key)) {
+    match nearest(path, table::all().map(|setting| setting.key)) {
         Some(key) => format!(" is no setting; did you mean '{key}'?"),
         None => " is no setting; docs/settings.md lists them".to_owned(),
     }
 }
 
-/// Whether a path is one of the original's files.
-fn is_original(path: &str) -> bool {
-    path.split('.').next().is_some_and(|first| matches!(first, "seatunnel" | "hazelcast"))
-}
-
-/// What the original's key means here, and its place among all of these.
-fn original(path: &str) -> Option<(usize, &'static Original)> {
-    TABLE.iter().flat_map(|setting| setting.originals).enumerate().find(|(_, original)| original.path == path)
-}
-
-/// Gathers the values below a node. Our keys are taken with `-` for `_`.
-fn collect(node: &MarkedYaml<'_>, path: &str, found: &mut Vec<Found>) {
-    let here =
-        |value| Found { path: path.to_owned(), line: node.span.start.line(), column: node.span.start.col() + 1, value };
-    match &node.data {
-        YamlData::Mapping(entries) if !entries.is_empty() => {
-            for (key, value) in entries {
-                let Some(name) = text(key) else {
-                    found.push(Found {
-                        path: path.to_owned(),
-                        line: key.span.start.line(),
-                        column: key.span.start.col() + 1,
-                        value: Err("a key must be text"),
-                    });
-                    continue;
-                };
-                let path = if path.is_empty() { name } else { format!("{path}.{name}") };
-                let path = if is_original(&path) { path } else { path.replace('-', "_") };
-                let before = found.len();
-                collect(value, &path, found);
-                // The place of a key says more than that of its value, which may be in the next line, or nowhere.
-                if let [only] = &mut found[before..]
-                    && only.path == path
-                {
-                    (only.line, only.column) = (key.span.start.line(), key.span.start.col() + 1);
-                }
-            }
-        }
-        YamlData::Mapping(_) => found.push(here(Err("it has no value"))),
-        YamlData::Sequence(items) => {
-            let texts: Option<Vec<String>> = items.iter().map(text).collect();
-            found.push(here(texts.map(|texts| texts.join(",")).ok_or("expected one value, or a list of plain values")));
-        }
-        YamlData::Value(Scalar::Null) if path.is_empty() => {}
-        YamlData::Value(Scalar::Null) => found.push(here(Err("it has no value"))),
-        _ => found.push(here(text(node).ok_or("expected a plain value"))),
-    }
-}
-
-/// A plain value as it would be written.
-fn text(node: &MarkedYaml<'_>) -> Option<String> {
-    match &node.data {
-        YamlData::Value(Scalar::String(text)) => Some(text.to_string()),
-        YamlData::Value(Scalar::Integer(number)) => Some(number.to_string()),
-        YamlData::Value(Scalar::FloatingPoint(number)) => Some(number.to_string()),
-        YamlData::Value(Scalar::Boolean(flag)) => Some(flag.to_string()),
-        YamlData::Representation(text, ..) => Some(text.to_string()),
-        _ => None,
+fn unknown_original(likely: Option<&str>) -> String {
+    match likely {
+        Some(key) => format!(" is no setting of SeaTunnel's; did you mean '{key}'?"),
+        None => " is no setting of SeaTunnel's that is known here; remove it".to_owned(),
     }
 }

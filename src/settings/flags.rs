@@ -4,7 +4,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
 use super::Settings;
-use super::table::{BOOLEAN, Setting, TABLE};
+use super::table::{self, BOOLEAN, Setting};
 
 /// The settings that the command line gives.
 #[derive(Clone, Debug, Default)]
@@ -32,7 +32,7 @@ fn argument(setting: &'static Setting) -> Arg {
 
 impl Args for SettingFlags {
     fn augment_args(command: Command) -> Command {
-        command.args(TABLE.iter().map(argument))
+        command.args(table::all().map(argument))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -48,7 +48,7 @@ impl FromArgMatches for SettingFlags {
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        for setting in TABLE {
+        for setting in table::all() {
             if matches.value_source(setting.flag) == Some(ValueSource::CommandLine)
                 && let Some(value) = matches.get_one::<String>(setting.flag)
             {

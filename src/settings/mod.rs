@@ -1,27 +1,34 @@
-//! The settings of a node: defaults, then `egret.yaml`, then the environment's and the command line's flags.
+//! The settings of a node: defaults, then files (`egret.yaml`, or the original's as they are), then the environment,
+//! then flags.
 //!
-//! [`table::TABLE`] is the one place that names them: it gives the keys of the file, the flags, their defaults, and
+//! [`table`] is the one place that names them: it gives the keys of the file, the flags, their defaults, and
 //! `docs/settings.md`.
 
 #[cfg(test)]
 mod docs;
 mod file;
 mod flags;
+mod names;
+mod origin;
+mod originals;
 mod table;
+mod together;
 mod values;
+mod yaml;
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use egret_http::HttpLimits;
 use egret_http::seatunnel::SeaTunnelSettings;
+use egret_http::{Faces, HttpLimits, ListenerConfig, NodeSettings};
 use egret_runtime::job::JobSettings;
 use egret_runtime::logs::JobLogSettings;
 use egret_runtime::shard::CpuList;
 
-pub use file::SettingsError;
 pub use flags::SettingFlags;
+pub use origin::{Origin, Origins};
 
 /// Everything that can be set about a node.
 #[derive(Clone, Debug)]
@@ -30,8 +37,18 @@ pub struct Settings {
     pub host: IpAddr,
     /// The first port.
     pub port: u16,
+    /// What is answered there.
+    pub port_faces: Faces,
     /// The second one; `None` when it is off.
     pub second_port: Option<u16>,
+    /// What is answered there.
+    pub second_port_faces: Faces,
+    /// Whether the next ports are tried when the second one is taken.
+    pub second_port_dynamic: bool,
+    /// How many are tried then.
+    pub second_port_range: u16,
+    /// What the node says of itself.
+    pub node: NodeSettings,
     /// How SeaTunnel's API answers.
     pub seatunnel: SeaTunnelSettings,
     /// What clients may do.
@@ -57,7 +74,12 @@ impl Default for Settings {
         Self {
             host: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 5801,
+            port_faces: Faces::BOTH,
             second_port: Some(8080),
+            second_port_faces: Faces::BOTH,
+            second_port_dynamic: false,
+            second_port_range: 100,
+            node: NodeSettings::default(),
             seatunnel: SeaTunnelSettings::default(),
             http: HttpLimits::default(),
             cores: None,
@@ -76,43 +98,61 @@ impl Default for Settings {
 pub struct Read {
     /// The settings.
     pub settings: Settings,
-    /// Keys of a `seatunnel.yaml` that mean nothing here.
-    pub unused: Vec<String>,
+    /// Where each comes from.
+    pub origins: Origins,
+    /// Keys of the original's files that mean nothing here, each with its place and the reason.
+    pub remarks: Vec<String>,
+    /// Mistakes, so far.
+    problems: Vec<String>,
+    /// Keys whose values are wrong: nothing more is to be said of them.
+    failed: BTreeSet<&'static str>,
+}
+
+/// What is wrong with the settings: a line for each mistake.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct SettingsError(Vec<String>);
+
+impl Read {
+    fn flags(&mut self, flags: &SettingFlags) {
+        for (setting, value) in &flags.given {
+            match (setting.set)(&mut self.settings, value) {
+                Ok(()) => self.origins.note(setting, Origin::Flag(setting.flag)),
+                Err(problem) => self.problems.push(format!("error: --{}: {problem}", setting.flag)),
+            }
+        }
+    }
+
+    /// The settings, unless there is a mistake.
+    fn finish(mut self) -> Result<Self, SettingsError> {
+        self.judge_together();
+        if self.problems.is_empty() { Ok(self) } else { Err(SettingsError(self.problems)) }
+    }
 }
 
 impl Settings {
-    /// The settings of a file, if there is one, and of flags, which win.
+    /// The settings of files, a later one winning over one before it, and of flags, which win over files.
     ///
     /// # Errors
-    /// When the file cannot be read, or something in it is wrong, or two settings do not go together.
-    pub fn read(path: Option<&Path>, flags: &SettingFlags) -> Result<Read, SettingsError> {
+    /// When a file cannot be read, or something in it is wrong, or settings do not go together: all of it at once.
+    pub fn read(paths: &[PathBuf], flags: &SettingFlags) -> Result<Read, SettingsError> {
         let mut read = Read::default();
-        if let Some(path) = path {
-            file::read(path, &mut read)?;
+        for path in paths {
+            file::read(path, &mut read);
         }
-        for (setting, value) in &flags.given {
-            (setting.set)(&mut read.settings, value).map_err(|problem| SettingsError::flag(setting, &problem))?;
-        }
-        match read.settings.problem() {
-            Some(problem) => Err(SettingsError::together(problem)),
-            None => Ok(read),
-        }
+        read.flags(flags);
+        read.finish()
     }
 
-    /// Two settings that do not go together.
-    fn problem(&self) -> Option<String> {
-        if self.port != 0 && self.second_port == Some(self.port) {
-            return Some(format!(
-                "port and second_port are both {}; give them different numbers, or set second_port to off",
-                self.port
-            ));
-        }
-        None
-    }
-
-    /// The ports to listen on.
-    pub fn ports(&self) -> Vec<u16> {
-        std::iter::once(self.port).chain(self.second_port).collect()
+    /// Where to listen, and what is answered there.
+    pub fn listeners(&self) -> Vec<ListenerConfig> {
+        let first = ListenerConfig { faces: self.port_faces, ..ListenerConfig::new(self.host, self.port) };
+        let second = self.second_port.map(|port| ListenerConfig {
+            faces: self.second_port_faces,
+            port_range: if self.second_port_dynamic { self.second_port_range } else { 1 },
+            ..ListenerConfig::new(self.host, port)
+        });
+        std::iter::once(first).chain(second).collect()
     }
 
     /// The settings of the jobs' logs, with their folder.

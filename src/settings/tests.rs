@@ -2,12 +2,14 @@ use std::collections::BTreeSet;
 
 use clap::{Args as _, FromArgMatches as _};
 
-use super::table::TABLE;
 use super::*;
+
+mod originals;
 
 fn read_text(text: &str) -> Result<Read, SettingsError> {
     let mut read = Read::default();
-    file::read_text(text, "egret.yaml", &mut read).map(|()| read)
+    file::read_text(text, "egret.yaml", &mut read);
+    read.finish()
 }
 
 fn problem(text: &str) -> String {
@@ -21,40 +23,47 @@ fn flags(arguments: &[&str]) -> Result<SettingFlags, clap::Error> {
 
 #[test]
 fn keys_and_flags_are_the_same_words_and_stand_once() {
-    for setting in TABLE {
+    for setting in table::all() {
         assert_eq!(setting.flag, setting.key.replace(['_', '.'], "-"));
         assert!(!setting.meaning.contains('|') && setting.meaning.ends_with('.'), "{}", setting.key);
     }
-    let keys: BTreeSet<_> = TABLE.iter().map(|setting| setting.key).collect();
-    assert_eq!(keys.len(), TABLE.len());
-    let originals: Vec<_> = TABLE.iter().flat_map(|setting| setting.originals).map(|original| original.path).collect();
+    let keys: BTreeSet<_> = table::all().map(|setting| setting.key).collect();
+    assert_eq!(keys.len(), table::all().count());
+    let originals: Vec<_> = table::all().flat_map(|setting| setting.originals).map(|original| original.path).collect();
     assert_eq!(originals.iter().collect::<BTreeSet<_>>().len(), originals.len());
 }
 
 /// Each setting reaches a place of its own: what is set is shown again, and no other changes.
 #[test]
 fn every_setting_is_settable_by_file_and_by_flag_and_changes_itself_alone() {
-    let defaults: Vec<String> = TABLE.iter().map(|setting| (setting.show)(&Settings::default())).collect();
-    for (at, setting) in TABLE.iter().enumerate() {
+    let defaults: Vec<String> = table::all().map(|setting| (setting.show)(&Settings::default())).collect();
+    for (at, setting) in table::all().enumerate() {
         let value = match setting.key {
             "host" => "0.0.0.0",
             "context_path" => "/x",
             "v1_ids" => "string",
             "newest_first" => "true",
+            "port_faces" | "second_port_faces" => "v2",
+            "second_port_dynamic" => "true",
+            "cluster_name" => "herons",
+            "member_host" => "node-1.example.org",
+            "tags" => r#"{"disk":"ssd","zone":"a"}"#,
+            "telemetry" => "false",
             "cores" => "0-1",
             "work_nice" => "3",
             "state_folder" | "log_folder" => "/var/x",
+            "logs_bytes_max" | "http.bodies_bytes_max" => "2GiB",
             key if key.ends_with("bytes_max") => "128KiB",
             key if key.ends_with("timeout") || key.ends_with("interval") || key.ends_with("expire") => "77s",
             _ => "77",
         };
-        let shown = |settings: &Settings| TABLE.iter().map(|setting| (setting.show)(settings)).collect::<Vec<_>>();
+        let shown = |settings: &Settings| table::all().map(|setting| (setting.show)(settings)).collect::<Vec<_>>();
         let mut expected = defaults.clone();
         expected[at] = value.to_owned();
         let from_file = read_text(&format!("{}: {value}\n", setting.key)).expect("valid").settings;
         assert_eq!(shown(&from_file), expected, "{}", setting.key);
         let flags = flags(&[&format!("--{}={value}", setting.flag)]).expect("valid");
-        assert_eq!(shown(&Settings::read(None, &flags).expect("valid").settings), expected, "{}", setting.key);
+        assert_eq!(shown(&Settings::read(&[], &flags).expect("valid").settings), expected, "{}", setting.key);
     }
 }
 
@@ -63,12 +72,17 @@ fn flags_win_over_the_file_and_the_file_over_the_defaults() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("egret.yaml");
     std::fs::write(&path, "port: 6001\nsecond_port: off\nhttp:\n  backlog: 7\n").expect("written");
-    let read = Settings::read(Some(&path), &flags(&["--port", "6002", "--newest-first"]).expect("valid"));
-    let settings = read.expect("valid").settings;
+    let read =
+        Settings::read(std::slice::from_ref(&path), &flags(&["--port", "6002", "--newest-first"]).expect("valid"));
+    let read = read.expect("valid");
+    let origins = ["port", "second_port", "http.backlog", "host"].map(|key| read.origins.of(key).to_string());
+    let name = path.display();
+    assert_eq!(origins, ["--port".to_owned(), format!("{name}:2"), format!("{name}:4"), "default".to_owned()]);
+    let settings = read.settings;
     assert_eq!((settings.port, settings.second_port, settings.http.backlog), (6002, None, 7));
     assert!(settings.seatunnel.newest_first);
-    assert_eq!(settings.ports(), [6002]);
-    assert_eq!(Settings::default().ports(), [5801, 8080]);
+    let ports = |settings: &Settings| settings.listeners().iter().map(|one| one.port).collect::<Vec<_>>();
+    assert_eq!((ports(&settings), ports(&Settings::default())), (vec![6002], vec![5801, 8080]));
 }
 
 #[test]
@@ -111,71 +125,76 @@ fn text_that_is_no_yaml_is_told_with_its_place() {
     assert!(problem("port: 1\nport: 2\n").starts_with("error: egret.yaml:"));
 }
 
-/// The file that the original ships, as it is.
-const SEATUNNEL_YAML: &str = "
-seatunnel:
-  engine:
-    history-job-expire-minutes: 30
-    backup-count: 1
-    queue-type: blockingqueue
-    print-execution-info-interval: 60
-    slot-service:
-      dynamic-slot: true
-    checkpoint:
-      interval: 20000
-      timeout: 90000
-      storage:
-        type: hdfs
-        max-retained: 3
-        plugin-config:
-          namespace: /tmp/seatunnel/checkpoint_snapshot
-    http:
-      enable-http: true
-      port: 8090
-      context-path: /api/
-";
-
 #[test]
-fn the_originals_file_is_taken_as_it_is() {
-    let read = read_text(SEATUNNEL_YAML).expect("valid");
-    let settings = &read.settings;
-    assert_eq!(settings.jobs.history_expire, Duration::from_secs(30 * 60));
-    assert_eq!(settings.jobs.checkpoint_interval, Duration::from_secs(20));
-    assert_eq!(settings.jobs.checkpoint_timeout, Duration::from_secs(90));
-    assert_eq!((settings.second_port, settings.seatunnel.context_path.as_ref()), (Some(8090), "/api"));
-    assert_eq!(read.unused.len(), 7, "{:?}", read.unused);
-    assert!(read.unused.contains(&"seatunnel.engine.checkpoint.storage.type".to_owned()));
-    // Ours win, wherever they stand.
-    let both = format!("second_port: 9000\n{SEATUNNEL_YAML}");
-    assert_eq!(read_text(&both).expect("valid").settings.second_port, Some(9000));
-    // Switched off, whichever comes first.
-    for text in ["{port: 8090, enable-http: false}", "{enable-http: false, port: 8090}"] {
-        let text = format!("seatunnel: {{engine: {{http: {text}}}}}");
-        assert_eq!(read_text(&text).expect("valid").settings.second_port, None);
-    }
-    let told = problem("seatunnel:\n  engine:\n    checkpoint:\n      interval: often\n");
-    assert!(told.starts_with("error: egret.yaml:4:7: 'seatunnel.engine.checkpoint.interval': expected"), "{told}");
+fn settings_that_do_not_go_together_are_refused() {
+    let told = Settings::read(&[], &flags(&["--port", "8080"]).expect("valid")).expect_err("one port twice");
+    assert!(
+        told.to_string()
+            .contains("'port' is 8080 (--port) and 'second_port' is 8080 (default): give them different numbers"),
+        "{told}"
+    );
+    Settings::read(&[], &flags(&["--port", "0", "--second-port", "0"]).expect("valid")).expect("two free ones");
+    assert!(flags(&["--port", "many"]).expect_err("no port").to_string().contains("expected a port"));
 }
 
 #[test]
-fn settings_that_do_not_go_together_are_refused() {
-    let told = Settings::read(None, &flags(&["--port", "8080"]).expect("valid")).expect_err("one port twice");
-    assert!(told.to_string().contains("port and second_port are both 8080"), "{told}");
-    Settings::read(None, &flags(&["--port", "0", "--second-port", "0"]).expect("valid")).expect("two free ones");
-    assert!(flags(&["--port", "many"]).expect_err("no port").to_string().contains("expected a port"));
+fn mistakes_of_two_settings_are_told_with_the_places_of_both() {
+    let told = problem("http:\n  bodies_bytes_max: 1MiB\nlogs_bytes_max: 1MiB\nlog_bytes_max: 1x\nport: -1\n");
+    assert!(told.contains("'http.bodies_bytes_max' is 1MiB (egret.yaml:2): all bodies together"), "{told}");
+    assert!(!told.contains("'logs_bytes_max' is"), "one of the two is told as wrong by itself: {told}");
+    assert_eq!(told.lines().count(), 3, "{told}");
+    assert!(read_text("second_port: 5801\nsecond_port_dynamic: true\n").is_ok());
+}
+
+#[test]
+fn bounds_that_would_fail_the_start_are_told_with_their_place() {
+    for (text, allowed) in [
+        ("http: {header_bytes_max: 4KiB}", "at least 8KiB, found '4KiB'"),
+        ("log_bytes_max: 1KiB", "at least 64KiB"),
+        ("log_queue_bytes_max: 1", "at least 16KiB"),
+        ("queue_bytes_max: 0", "at least 1"),
+        ("second_port_range: 0", "at least 1"),
+        ("context_path: /hazelcast", "do not begin with /hazelcast"),
+        ("context_path: /a%20b", "names of letters"),
+        ("port_faces: v3", "expected v1, v2 or both, found 'v3'"),
+        ("telemetry: perhaps", "true or false"),
+        ("cluster_name: \"\"", "a name of 1 to 255 bytes"),
+        ("member_host: http://x", "the name of a host or an address"),
+        ("tags: [a, b]", "expected names and values"),
+        ("tags: {a: {b: c}}", "expected names with plain values"),
+    ] {
+        let told = problem(text);
+        assert!(told.starts_with("error: egret.yaml:1:") && told.contains(allowed), "{text}: {told}");
+    }
+}
+
+#[test]
+fn tags_are_a_section_with_names_of_any_kind() {
+    let read = read_text("tags:\n  rack-1: a\n  up: 7\n  empty:\n").expect("valid");
+    let tags: Vec<_> = read.settings.node.tags.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    assert_eq!(tags, ["empty=", "rack-1=a", "up=7"]);
+    assert_eq!(read_text("tags: rack-1=a, up=7").expect("valid").settings.node.tags.len(), 2);
+}
+
+#[test]
+fn a_section_in_which_nothing_is_set_says_nothing() {
+    read_text("http:\nseatunnel:\n  engine:\n    checkpoint: {}\n").expect("valid");
 }
 
 #[test]
 fn the_documentation_lists_every_setting() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/settings.md");
     let text = std::fs::read_to_string(&path).expect("docs/settings.md");
-    let (begin, end) = ("<!-- settings: begin -->\n", "<!-- settings: end -->");
-    let (before, rest) = text.split_once(begin).expect("the begin of the table");
-    let (table, after) = rest.split_once(end).expect("the end of the table");
-    let expected = docs::table();
-    if table != expected && std::env::var_os("EGRET_UPDATE_DOCS").is_some() {
-        std::fs::write(&path, format!("{before}{begin}{expected}{end}{after}")).expect("written");
+    let mut updated = text.clone();
+    for (name, table) in [("settings", docs::settings()), ("foreign", docs::foreign())] {
+        let (begin, end) = (format!("<!-- {name}: begin -->\n"), format!("<!-- {name}: end -->"));
+        let (before, rest) = updated.split_once(&begin).expect("the begin of a table");
+        let (_, after) = rest.split_once(&end).expect("the end of a table");
+        updated = format!("{before}{begin}{table}{end}{after}");
+    }
+    if text != updated && std::env::var_os("EGRET_UPDATE_DOCS").is_some() {
+        std::fs::write(&path, updated).expect("written");
         return;
     }
-    assert!(table == expected, "docs/settings.md is out of date: run this test with EGRET_UPDATE_DOCS=1");
+    assert!(text == updated, "docs/settings.md is out of date: run this test with EGRET_UPDATE_DOCS=1");
 }

@@ -21,6 +21,11 @@ pub fn count(text: &str, min: usize) -> Result<usize, String> {
         .and_then(|number| if number >= min { Ok(number) } else { Err(format!("expected {expected}, found '{text}'")) })
 }
 
+/// What is at least as large as `min`.
+pub fn at_least<T: PartialOrd + std::fmt::Debug>(value: T, min: T) -> Result<T, String> {
+    if value >= min { Ok(value) } else { Err(format!("expected at least {min:?}, found {value:?}")) }
+}
+
 /// `true` or `false`.
 pub fn boolean(text: &str) -> Result<bool, String> {
     parsed(&text.to_ascii_lowercase(), "true or false")
@@ -46,6 +51,17 @@ pub fn bytes(text: &str) -> Result<u64, String> {
 /// The same for what is counted in `usize`.
 pub fn bytes_usize(text: &str) -> Result<usize, String> {
     bytes(text).and_then(|number| usize::try_from(number).map_err(|_| format!("'{text}' is too large")))
+}
+
+/// A number of bytes of at least `min`.
+pub fn bytes_at_least(text: &str, min: u64) -> Result<u64, String> {
+    let number = bytes(text)?;
+    if number >= min { Ok(number) } else { Err(format!("expected at least {}, found '{text}'", show_bytes(min))) }
+}
+
+/// The same for what is counted in `usize`.
+pub fn bytes_usize_at_least(text: &str, min: usize) -> Result<usize, String> {
+    bytes_at_least(text, min as u64).and_then(|_| bytes_usize(text))
 }
 
 /// A span of time: `15` (seconds), `500ms`, `10s`, `5m`, `24h`, `7d`.

@@ -34,6 +34,7 @@ use error::{EMPTY_JOB_ID, java_long};
 pub(crate) use list::BuiltLists;
 use list::{ListKind, Lists};
 pub(crate) use logs::{LOGS_HTML, LOGS_PLAIN};
+pub use tags::read_tags;
 
 /// The form of job ids in the answers of submit-job and stop-job over v1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,18 +57,23 @@ pub struct SeaTunnelSettings {
     pub context_path: Arc<str>,
 }
 
+/// Whether paths of v2 may begin with this: nothing, or `/` and names of letters, digits, `-`, `.`, `_` and `~`, where v1
+/// has none of its own.
+pub fn is_context_path(path: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
+    let fits = path.is_empty()
+        || (path.starts_with('/') && !path.ends_with('/') && !path.contains("//") && path.bytes().all(plain));
+    fits && path != "/hazelcast" && !path.starts_with("/hazelcast/")
+}
+
 impl SeaTunnelSettings {
     /// What is wrong with the settings, as a message with the cure.
     pub(crate) fn problem(&self) -> Option<String> {
-        let path = &*self.context_path;
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
-        let fits = path.is_empty()
-            || (path.starts_with('/') && !path.ends_with('/') && !path.contains("//") && path.bytes().all(plain));
-        let hidden = path == "/hazelcast" || path.starts_with("/hazelcast/");
-        (!fits || hidden).then(|| {
+        (!is_context_path(&self.context_path)).then(|| {
             format!(
-                "http context_path is '{path}'; it must be empty, or '/' and names of letters, digits, '-', '.', '_' \
-                 and '~', and not begin with /hazelcast"
+                "context_path is '{}'; it must be empty, or '/' and names of letters, digits, '-', '.', '_' and '~', \
+                 and not begin with /hazelcast",
+                self.context_path
             )
         })
     }

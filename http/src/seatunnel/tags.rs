@@ -1,5 +1,6 @@
 //! update-tags (contract A.4): replaces all tags of the node.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,7 +9,6 @@ use serde_json::Value;
 use super::error::{EMPTY_BODY, NOT_JSON};
 use super::{Call, Face, SeaTunnel};
 use crate::body::RequestBody;
-use crate::node::Tags;
 use crate::reply::Reply;
 
 /// Tags that a node may have.
@@ -23,7 +23,7 @@ impl SeaTunnel {
             Ok(text) => text,
             Err(error) => return error.into(),
         };
-        match read(&text) {
+        match read_tags(&text) {
             Ok(tags) => self.node.tags.store(Arc::new(tags)),
             Err(message) => return Reply::bad_request(&message),
         }
@@ -35,11 +35,11 @@ impl SeaTunnel {
     }
 }
 
-/// A flat object; null is an empty text, other values become text.
+/// Tags from a flat JSON object; null is an empty text, other values become text.
 ///
 /// # Errors
-/// With the text for the client.
-fn read(text: &[u8]) -> Result<Tags, String> {
+/// When it is no such object, or too large; the text says which.
+pub fn read_tags(text: &[u8]) -> Result<BTreeMap<String, String>, String> {
     if text.is_empty() {
         return Err(EMPTY_BODY.to_owned());
     }
@@ -65,24 +65,25 @@ fn read(text: &[u8]) -> Result<Tags, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::node::Tags;
 
     #[test]
     fn every_value_becomes_text() {
-        let tags = read(br#"{"a":"x","b":null,"c":7,"d":true,"e":["f"]}"#).expect("tags");
+        let tags = read_tags(br#"{"a":"x","b":null,"c":7,"d":true,"e":["f"]}"#).expect("tags");
         let tags: Vec<_> = tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
         assert_eq!(tags, ["a=x", "b=", "c=7", "d=true", "e=[\"f\"]"]);
-        assert_eq!(read(b"{}"), Ok(Tags::new()));
+        assert_eq!(read_tags(b"{}"), Ok(Tags::new()));
     }
 
     #[test]
     fn what_is_no_flat_object_is_refused() {
-        assert_eq!(read(b""), Err(EMPTY_BODY.to_owned()));
-        assert_eq!(read(b"{"), Err(NOT_JSON.to_owned()));
-        assert!(read(b"[]").is_err_and(|message| message.contains("object of tags")));
+        assert_eq!(read_tags(b""), Err(EMPTY_BODY.to_owned()));
+        assert_eq!(read_tags(b"{"), Err(NOT_JSON.to_owned()));
+        assert!(read_tags(b"[]").is_err_and(|message| message.contains("object of tags")));
         let many: Tags = (0..=TAGS_MAX).map(|tag| (tag.to_string(), String::new())).collect();
         let many = serde_json::to_vec(&many).expect("JSON");
-        assert!(read(&many).is_err_and(|message| message.contains("TAGS_MAX")));
+        assert!(read_tags(&many).is_err_and(|message| message.contains("TAGS_MAX")));
         let large = format!("{{\"a\":\"{}\"}}", "x".repeat(TAGS_BYTES_MAX));
-        assert!(read(large.as_bytes()).is_err_and(|message| message.contains("TAGS_BYTES_MAX")));
+        assert!(read_tags(large.as_bytes()).is_err_and(|message| message.contains("TAGS_BYTES_MAX")));
     }
 }

@@ -1,6 +1,6 @@
 //! What the node says of itself, over both faces.
 
-use std::net::Ipv4Addr;
+use std::net::TcpListener;
 
 use super::client::Response;
 use super::*;
@@ -241,7 +241,7 @@ fn without_telemetry_metrics_are_empty() {
 
 #[test]
 fn each_listener_answers_its_faces() {
-    let listener = |v1, v2| ListenerConfig { host: Ipv4Addr::LOCALHOST.into(), port: 0, faces: Faces { v1, v2 } };
+    let listener = |v1, v2| ListenerConfig { faces: Faces { v1, v2 }, ..anywhere() };
     let seatunnel = SeaTunnelSettings { context_path: "/seatunnel".into(), ..SeaTunnelSettings::default() };
     let listeners = vec![listener(true, false), listener(false, true)];
     let running = Running::configured(ServerConfig { listeners, seatunnel, ..ServerConfig::default() });
@@ -259,6 +259,45 @@ fn each_listener_answers_its_faces() {
     }
     let monitoring = json_of(&Client::connect(addresses[1]).get("/seatunnel/system-monitoring-information"));
     assert_eq!(monitoring[0]["port"], addresses[0].port().to_string(), "the first address is the node's own");
+}
+
+#[test]
+fn a_listener_takes_the_next_port_of_its_range_that_is_free() {
+    let running = Running::new();
+    let taken = running.address().port();
+    let with_range = |port_range| {
+        let listeners = vec![ListenerConfig { port: taken, port_range, ..anywhere() }];
+        ServerConfig { listeners, ..ServerConfig::default() }
+    };
+    let start = |port_range| Server::start(&running.shards, &with_range(port_range), &running.jobs);
+    let second = start(50).expect("one of fifty ports is free");
+    let port = second.local_addr().port();
+    assert!((taken + 1..taken.saturating_add(50)).contains(&port), "{port}");
+    assert_eq!(Client::connect(second.local_addr()).get("/hazelcast/health").status, 200);
+    second.stop(Duration::ZERO);
+}
+
+#[test]
+fn a_range_of_taken_ports_fails_the_start() {
+    let running = Running::new();
+    // The last two ports there are, so that the range ends with them.
+    let mut held = Vec::new();
+    for port in [65534, 65535] {
+        eventually("a port of the test's own", || match TcpListener::bind(("127.0.0.1", port)) {
+            Ok(listener) => {
+                held.push(listener);
+                true
+            }
+            Err(_) => false,
+        });
+    }
+    let listeners = vec![ListenerConfig { port: 65534, port_range: 10, ..anywhere() }];
+    let config = ServerConfig { listeners, ..ServerConfig::default() };
+    let error = Server::start(&running.shards, &config, &running.jobs).expect_err("all are taken").to_string();
+    assert_eq!(
+        error,
+        "127.0.0.1:65534 and every port behind it up to 65535 are in use: choose others, or a larger range"
+    );
 }
 
 #[test]

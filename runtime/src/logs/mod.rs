@@ -51,6 +51,8 @@ pub struct JobLogSettings {
 impl JobLogSettings {
     /// The smallest bound of a log.
     pub const LOG_BYTES_MIN: u64 = 64 << 10;
+    /// The smallest bound of the queue: one line.
+    pub const QUEUE_BYTES_MIN: usize = line::LINE_BYTES_MAX;
 
     /// The defaults, in this folder.
     pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
@@ -82,11 +84,11 @@ impl JobLogSettings {
                 self.logs_bytes_max, self.log_bytes_max
             ));
         }
-        if self.queue_bytes_max < line::LINE_BYTES_MAX {
+        if self.queue_bytes_max < Self::QUEUE_BYTES_MIN {
             return Some(format!(
                 "queue_bytes_max is {}; it must be at least {}",
                 self.queue_bytes_max,
-                line::LINE_BYTES_MAX
+                Self::QUEUE_BYTES_MIN
             ));
         }
         None
