@@ -1,7 +1,9 @@
-//! Reading logs. Names are looked up among the logs that are there, never made into a path: no name leads elsewhere.
+//! Reading logs. Names are looked up among the logs that are there, never made into a path, and links are not
+//! followed: no name leads elsewhere.
 
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 
 use bytes::Bytes;
 
@@ -60,10 +62,11 @@ impl JobLogs {
     pub(super) fn open_now(&self, job: i64, part: Part) -> io::Result<Option<LogReader>> {
         self.flush(FLUSH);
         let Some(remaining) = self.shared.index().size(job, part) else { return Ok(None) };
-        match File::open(self.shared.settings.folder.join(part.name(job))) {
+        let path = self.shared.settings.folder.join(part.name(job));
+        match File::options().read(true).custom_flags(libc::O_NOFOLLOW).open(path) {
             Ok(file) => Ok(Some(LogReader { file: Some(file), remaining })),
-            // Removed since.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            // Removed since, or a link in its place, which could lead anywhere.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ELOOP)) => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -65,6 +65,27 @@ fn a_log_keeps_within_its_bound_and_keeps_its_newest_lines() {
 }
 
 #[test]
+fn links_in_the_folder_are_neither_read_nor_written() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let elsewhere = tempfile::NamedTempFile::new().expect("a file");
+    fs::write(elsewhere.path(), "secret").expect("written");
+    let link = |name: &str| std::os::unix::fs::symlink(elsewhere.path(), folder.path().join(name)).expect("a link");
+    link("job-1.log");
+    let logs = open(folder.path());
+    assert_eq!(logs.list_now(), []);
+    logs.write(line(1, "a line"));
+    logs.write(line(2, "a line"));
+    assert!(text_of(&logs, "job-2.log").contains("a line"));
+    // One that takes the place of a log while the node runs.
+    fs::remove_file(folder.path().join("job-2.log")).expect("removed");
+    link("job-2.log");
+    for job in [1, 2] {
+        assert!(logs.open_now(job, index::Part::Current).expect("no trouble").is_none());
+    }
+    assert_eq!(fs::read_to_string(elsewhere.path()).expect("a file"), "secret");
+}
+
+#[test]
 fn the_oldest_logs_go_and_those_of_running_jobs_stay() {
     let folder = tempfile::tempdir().expect("a folder");
     let settings = JobLogSettings { logs_max: 5, ..JobLogSettings::in_folder(folder.path()) };

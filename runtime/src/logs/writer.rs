@@ -144,7 +144,9 @@ impl Writer {
     fn write(&self, job: i64, text: &str) -> io::Result<()> {
         let path = self.shared.settings.folder.join(Part::Current.name(job));
         let mut options: OpenOptions = File::options();
-        options.append(true).create(true).mode(0o640).open(path)?.write_all(text.as_bytes())
+        // A link in place of the file could lead anywhere.
+        options.append(true).create(true).mode(0o640).custom_flags(libc::O_NOFOLLOW);
+        options.open(path)?.write_all(text.as_bytes())
     }
 
     /// Removes the logs that must go.
