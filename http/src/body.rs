@@ -5,12 +5,14 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 
+use crate::stats::ShardStats;
 use crate::wire::{Phase, State};
 
 /// Bytes of a body that go out between two looks at the rest of the executor's work. Also what a connection's write
@@ -278,24 +280,32 @@ pub(crate) struct BodyRoom {
     body_bytes_max: usize,
     bodies_bytes_max: usize,
     used: std::cell::Cell<usize>,
+    stats: Arc<ShardStats>,
 }
 
 impl BodyRoom {
-    pub(crate) fn new(body_bytes_max: usize, bodies_bytes_max: usize) -> Self {
-        Self { body_bytes_max, bodies_bytes_max, used: std::cell::Cell::new(0) }
+    pub(crate) fn new(body_bytes_max: usize, bodies_bytes_max: usize, stats: Arc<ShardStats>) -> Self {
+        Self { body_bytes_max, bodies_bytes_max, used: std::cell::Cell::new(0), stats }
     }
 
     fn take(&self, bytes: usize) -> bool {
         let used = self.used.get() + bytes;
         let fits = used <= self.bodies_bytes_max;
         if fits {
-            self.used.set(used);
+            self.set(used);
         }
         fits
     }
 
     fn give_back(&self, bytes: usize) {
-        self.used.set(self.used.get() - bytes);
+        if bytes > 0 {
+            self.set(self.used.get() - bytes);
+        }
+    }
+
+    fn set(&self, used: usize) {
+        self.used.set(used);
+        self.stats.body_bytes.set(used as u64);
     }
 }
 
@@ -347,10 +357,12 @@ mod tests {
 
     #[test]
     fn the_room_for_bodies_is_bounded() {
-        let room = BodyRoom::new(10, 15);
+        let stats = Arc::new(ShardStats::new(0));
+        let room = BodyRoom::new(10, 15, stats.clone());
         assert!(room.take(10));
         assert!(!room.take(6));
         room.give_back(10);
         assert!(room.take(15));
+        assert_eq!(stats.body_bytes.get(), 15);
     }
 }

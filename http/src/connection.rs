@@ -9,7 +9,8 @@ use std::task::Poll;
 use std::time::Instant;
 
 use futures_lite::FutureExt;
-use http::{Request, Response};
+use http::header::HOST;
+use http::{Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 
@@ -24,24 +25,37 @@ use crate::wire::{Io, Phase, State, Verdict, Wire};
 /// Serves a connection until it ends, whoever ends it.
 pub(crate) async fn serve(shard: Rc<Shard>, place: Place, faces: Faces) {
     let wire = place.wire();
-    let verdict = converse(&shard, wire, faces).await;
+    let end = converse(&shard, wire, faces).await;
     let state = wire.state();
-    let mut linger = state.has_refused_input();
-    match verdict {
-        Some(Verdict::TimedOut(Phase::Head)) => {
-            let reply = Reply::too_slow("The request's head did not arrive in time.");
-            linger = wire.answer(reply).await.is_ok();
+    let linger = match end {
+        End::Judged(Verdict::TimedOut(Phase::Head)) => {
+            wire.answer(Reply::too_slow("The request's head did not arrive in time.")).await.is_ok()
         }
-        Some(Verdict::Cut | Verdict::WriteBlocked) => linger = false,
-        _ => {}
-    }
+        End::Judged(Verdict::Cut | Verdict::WriteBlocked) => false,
+        // hyper says nothing to what begins as HTTP/2, and to a head that ends early.
+        End::NoHttp if !state.has_refused_input() && !state.is_answering() => {
+            shard.stats.malformed.add(1);
+            wire.answer(Reply::no_http()).await.is_ok()
+        }
+        End::Judged(Verdict::TimedOut(_)) | End::NoHttp | End::Done => state.has_refused_input(),
+    };
     if linger {
         wire.linger(shard.limits.body_bytes_max).await;
     }
 }
 
-/// Lets hyper serve until the connection is done, or is to be ended: then says why.
-async fn converse(shard: &Rc<Shard>, wire: &Rc<Wire>, faces: Faces) -> Option<Verdict> {
+/// How a conversation ended.
+enum End {
+    /// As HTTP has it, or by the loss of the connection.
+    Done,
+    /// By a verdict.
+    Judged(Verdict),
+    /// With bytes that are no request.
+    NoHttp,
+}
+
+/// Lets hyper serve until the connection is done, or is to be ended.
+async fn converse(shard: &Rc<Shard>, wire: &Rc<Wire>, faces: Faces) -> End {
     let state = wire.state().clone();
     let service = service_fn({
         let (shard, state) = (shard.clone(), state.clone());
@@ -52,7 +66,7 @@ async fn converse(shard: &Rc<Shard>, wire: &Rc<Wire>, faces: Faces) -> Option<Ve
     poll_fn(|cx| {
         state.remember_waker(cx);
         finishing |= state.take_finish();
-        if finishing && !wire.has_begun() {
+        if finishing && !wire.awaits_request() {
             // An idle connection ends now, another one after its answer. A request that has begun to arrive, be it
             // only in the kernel's buffer, is waited for: it is answered, and then the connection ends.
             finishing = false;
@@ -63,14 +77,14 @@ async fn converse(shard: &Rc<Shard>, wire: &Rc<Wire>, faces: Faces) -> Option<Ve
             None | Some(Verdict::TimedOut(Phase::Body | Phase::Handling | Phase::Answering)) => {}
             Some(verdict) => {
                 shard.count_verdict(verdict);
-                return Poll::Ready(Some(verdict));
+                return Poll::Ready(End::Judged(verdict));
             }
         }
         loop {
             let was_answering = state.is_answering();
             let done = Pin::new(&mut connection).poll(cx);
             let blocked = state.is_write_blocked();
-            if done.is_pending() && finishing && !wire.has_begun() {
+            if done.is_pending() && finishing && !wire.awaits_request() {
                 // The request has arrived.
                 finishing = false;
                 Pin::new(&mut connection).graceful_shutdown();
@@ -84,13 +98,14 @@ async fn converse(shard: &Rc<Shard>, wire: &Rc<Wire>, faces: Faces) -> Option<Ve
             return match (done, wire.poll_send(cx)) {
                 (Poll::Ready(Err(error)), _) => {
                     tracing::debug!("connection ended: {error}");
-                    Poll::Ready(None)
+                    let no_http = error.is_parse() || error.is_incomplete_message();
+                    Poll::Ready(if no_http { End::NoHttp } else { End::Done })
                 }
                 (_, Poll::Ready(Err(error))) => {
                     tracing::debug!("connection lost: {error}");
-                    Poll::Ready(None)
+                    Poll::Ready(End::Done)
                 }
-                (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => Poll::Ready(None),
+                (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => Poll::Ready(End::Done),
                 // A body was held back for the socket's sake, which now takes bytes again.
                 (Poll::Pending, Poll::Ready(Ok(()))) if blocked && !state.is_write_blocked() => continue,
                 (_, Poll::Pending) | (Poll::Pending, _) => Poll::Pending,
@@ -113,9 +128,11 @@ async fn answer(
     let mut body = RequestBody::new(incoming, state.clone(), shard.body_room.clone());
     let found = shard.apis.find(faces, &head.method, head.uri.path());
     let route = found.route();
-    let mut reply = if head.uri.path_and_query().is_some_and(|uri| uri.as_str().len() > shard.limits.uri_bytes_max) {
+    let mut reply = if let Some(refusal) = refusal(&head) {
+        refusal
+    } else if head.uri.path_and_query().is_some_and(|uri| uri.as_str().len() > shard.limits.uri_bytes_max) {
         shard.stats.uris_too_long.add(1);
-        Reply::fail(http::StatusCode::URI_TOO_LONG, "The request's path and query are too long.")
+        Reply::fail(StatusCode::URI_TOO_LONG, "The request's path and query are too long.")
     } else {
         match found {
             Found::Route(_, call) => {
@@ -144,6 +161,19 @@ async fn answer(
     state.enter(Phase::Answering, ended);
     let headers = std::mem::take(&mut head.headers);
     Ok(reply.into_response(headers, |body| Outgoing::new(body, state)))
+}
+
+/// What HTTP itself forbids (RFC 9112, 3.2), and what no client of this API but a stranger's web page would do: a
+/// browser sends such requests without asking, to nodes that only its own machine can reach, too.
+fn refusal(head: &http::request::Parts) -> Option<Reply> {
+    let hosts = head.headers.get_all(HOST).iter().count();
+    if hosts > 1 || (hosts == 0 && head.version == Version::HTTP_11) {
+        return Some(Reply::bad_request("A request must name its host, once.").closing());
+    }
+    let changes = !matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
+    let site = head.headers.get("sec-fetch-site");
+    (changes && site.is_some_and(|site| site == "cross-site"))
+        .then(|| Reply::fail(StatusCode::FORBIDDEN, "Web pages of other sites may not change anything here.").closing())
 }
 
 fn late_reply(shard: &Shard) -> Reply {

@@ -31,6 +31,8 @@ pub struct HttpLimits {
     pub write_timeout: Duration,
     /// For a refused client to read its answer before the connection is cut.
     pub linger_timeout: Duration,
+    /// For the first request of a connection that was opened, when the server stops. Then it is closed.
+    pub grace_timeout: Duration,
 }
 
 impl Default for HttpLimits {
@@ -48,6 +50,7 @@ impl Default for HttpLimits {
             handler_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(30),
             linger_timeout: Duration::from_secs(2),
+            grace_timeout: Duration::from_millis(250),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The open connections of a shard.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,7 +10,7 @@ use std::task::{Poll, Waker};
 
 use crate::limits::HttpLimits;
 use crate::stats::ShardStats;
-use crate::wire::{Verdict, Wire};
+use crate::wire::{Ending, Verdict, Wire};
 
 /// Every open connection, so that one timer serves them all.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub(crate) struct Registry {
     stats: Arc<ShardStats>,
     /// Waits for the last connection to end.
     waiting: RefCell<Option<Waker>>,
+    /// How connections are to end, once they are.
+    ending: Cell<Option<Ending>>,
 }
 
 /// A connection's place among the open ones; leaves when dropped, also by a panic.
@@ -30,7 +32,7 @@ pub(crate) struct Place {
 
 impl Registry {
     pub(crate) fn new(stats: Arc<ShardStats>) -> Self {
-        Self { open: RefCell::default(), stats, waiting: RefCell::default() }
+        Self { open: RefCell::default(), stats, waiting: RefCell::default(), ending: Cell::default() }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -39,6 +41,9 @@ impl Registry {
 
     pub(crate) fn enter(self: &Rc<Self>, wire: Wire) -> Place {
         let wire = Rc::new(wire);
+        if let Some(ending) = self.ending.get() {
+            wire.state().finish(ending);
+        }
         let mut open = self.open.borrow_mut();
         wire.slot.set(open.len());
         open.push(wire.clone());
@@ -52,9 +57,10 @@ impl Registry {
         self.open.borrow().iter().for_each(|wire| wire.state().sweep(now, limits));
     }
 
-    /// Asks all connections to end after their request.
-    pub(crate) fn finish_all(&self) {
-        self.open.borrow().iter().for_each(|wire| wire.state().finish());
+    /// Asks all connections to end after their request, those that are still to come among them.
+    pub(crate) fn finish_all(&self, ending: Ending) {
+        self.ending.set(Some(ending));
+        self.open.borrow().iter().for_each(|wire| wire.state().finish(ending));
     }
 
     /// Ends all connections where they stand, and says how many there were.

@@ -55,6 +55,11 @@ impl Reply {
         Self::fail(StatusCode::BAD_REQUEST, message)
     }
 
+    /// 400 for what is no request.
+    pub(crate) fn no_http() -> Self {
+        Self::bad_request("The request is not valid HTTP/1.1.").closing()
+    }
+
     /// 404.
     pub(crate) fn not_found(path: &str) -> Self {
         Self::fail(StatusCode::NOT_FOUND, &format!("There is no resource {path}."))
@@ -154,12 +159,12 @@ pub(crate) fn last_words(reply: Reply) -> Bytes {
 pub(crate) fn for_parse_error(hypers: &[u8]) -> Option<Reply> {
     let status = hypers.strip_prefix(b"HTTP/1.1 ").or_else(|| hypers.strip_prefix(b"HTTP/1.0 "))?.get(..3)?;
     let status = StatusCode::from_bytes(status).ok().filter(|status| status.is_client_error())?;
-    let message = match status {
-        StatusCode::URI_TOO_LONG => "The request's path and query are too long.",
-        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "The request's head is too large.",
-        _ => "The request is not valid HTTP/1.1.",
-    };
-    Some(Reply::fail(status, message).closing())
+    let fail = |message| Reply::fail(status, message).closing();
+    Some(match status {
+        StatusCode::URI_TOO_LONG => fail("The request's path and query are too long."),
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => fail("The request's head is too large."),
+        _ => Reply::no_http(),
+    })
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -19,13 +20,17 @@ use crate::reply::{self, Reply};
 use crate::route::Apis;
 use crate::server::Faces;
 use crate::stats::ShardStats;
-use crate::wire::{SpareBuffer, Wire};
+use crate::wire::{Ending, SpareBuffer, Wire};
 
 /// Pause after a failure to accept, so that a lack of descriptors does not become a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 /// Connections accepted between two looks at the rest of the executor's work.
 const ACCEPTS_PER_TURN: usize = 16;
-/// Refused connections that are being told so at a time; more are closed without a word.
+/// How long connections that wait to be accepted are still let in when the server stops, so that a flood of them does
+/// not hold up the end.
+const LAST_ACCEPTS: Duration = Duration::from_secs(1);
+/// Refused connections that are waited for until they have read why, at a time. More are closed as soon as it is sent,
+/// and may not get to read it.
 const REFUSALS_MAX: usize = 64;
 
 /// What the connections of a shard share.
@@ -44,7 +49,7 @@ pub(crate) struct Shard {
 pub(crate) struct StopRequest {
     pub(crate) timeout: Duration,
     /// Told the number of connections that had to be cut.
-    pub(crate) done: std::sync::mpsc::SyncSender<usize>,
+    pub(crate) done: SyncSender<usize>,
 }
 
 impl Shard {
@@ -60,7 +65,7 @@ impl Shard {
             connections: Rc::new(Registry::new(stats.clone())),
             protocol,
             spare: Rc::default(),
-            body_room: Rc::new(BodyRoom::new(limits.body_bytes_max, limits.bodies_bytes_max)),
+            body_room: Rc::new(BodyRoom::new(limits.body_bytes_max, limits.bodies_bytes_max, stats.clone())),
             refusals: std::cell::Cell::new(0),
             limits,
             stats,
@@ -69,27 +74,55 @@ impl Shard {
 
     /// Serves until asked to stop, and then until the last connection has ended.
     pub(crate) async fn run(self: Rc<Self>, sockets: Vec<(ListenSocket, Faces)>, stop: oneshot::Receiver<StopRequest>) {
-        let shard = self.clone();
+        let listeners: Vec<_> = sockets.into_iter().map(|(socket, faces)| (Listener::attach(socket), faces)).collect();
+        let (deadline, done) = self.let_in(&listeners, stop).await;
+        drop(listeners);
+        let cut = self.finish(deadline).await;
+        if let Some(done) = done {
+            // There is room for every shard's answer; nobody waits any more if the time was up.
+            let _ = done.try_send(cut);
+        }
+    }
+
+    /// Accepts until asked to stop, and then who waits already; says until when connections may finish, and whom to
+    /// tell.
+    async fn let_in(
+        self: &Rc<Self>,
+        listeners: &[(Listener, Faces)],
+        stop: oneshot::Receiver<StopRequest>,
+    ) -> (Instant, Option<SyncSender<usize>>) {
+        let accepts = listeners.iter().map(|(listener, faces)| Box::pin(self.accept(listener, *faces)));
+        let mut accepts: Vec<_> = accepts.collect();
+        // Ends when all listeners are closed.
+        let mut accepting = future::poll_fn(move |cx| {
+            accepts.retain_mut(|accept| accept.as_mut().poll(cx).is_pending());
+            if accepts.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+        });
         let serving = async {
-            let accepting: Vec<_> =
-                sockets.into_iter().map(|(socket, faces)| (Listener::attach(socket), faces)).collect();
-            let accepts = accepting.iter().map(|(listener, faces)| Box::pin(shard.accept(listener, *faces)));
-            let mut accepts: Vec<_> = accepts.collect();
-            future::poll_fn(|cx| {
-                accepts.iter_mut().for_each(|accept| _ = accept.poll(cx));
-                Poll::<()>::Pending
-            })
-            .or(shard.sweep())
-            .await;
+            self.sweep().or(&mut accepting).await;
             None
         };
         // A server that was dropped, not stopped, ends as quickly as it can.
-        let request = serving.or(async { stop.await.ok() }).await;
-        let timeout = request.as_ref().map_or(Duration::ZERO, |request| request.timeout);
-        let cut = self.finish(timeout).await;
-        if let Some(request) = request {
-            // There is room for every shard's answer; nobody waits any more if the time was up.
-            let _ = request.done.try_send(cut);
+        let (timeout, done) = match serving.or(async { stop.await.ok() }).await {
+            Some(StopRequest { timeout, done }) => (timeout, Some(done)),
+            None => (Duration::ZERO, None),
+        };
+        let deadline = Instant::now() + timeout;
+        self.connections.finish_all(Ending::Patient);
+        let closed = self.close_doors(listeners, deadline.min(Instant::now() + LAST_ACCEPTS));
+        let closed = async { _ = future::zip(closed, accepting).await };
+        // An `accept` that fails and fails does not hold up the end.
+        closed.or(sleep_until(deadline)).await;
+        (deadline, done)
+    }
+
+    /// Closes the listeners, each when nobody waits there any more, all of them by `deadline`.
+    async fn close_doors(&self, listeners: &[(Listener, Faces)], deadline: Instant) {
+        for (listener, _) in listeners {
+            while listener.has_waiting() && Instant::now() < deadline {
+                give_way().await;
+            }
+            listener.close();
         }
     }
 
@@ -102,16 +135,16 @@ impl Shard {
         }
     }
 
-    /// Lets requests finish; cuts what is left after `timeout`.
-    async fn finish(&self, timeout: Duration) -> usize {
-        self.connections.finish_all();
-        let deadline = sleep_until(Instant::now() + timeout);
+    /// Lets requests finish; cuts what is left at `deadline`.
+    async fn finish(&self, deadline: Instant) -> usize {
         let finished = async {
             self.connections.empty().await;
             true
         };
         let late = async {
-            deadline.await;
+            sleep_until(deadline.min(Instant::now() + self.limits.grace_timeout)).await;
+            self.connections.finish_all(Ending::Now);
+            sleep_until(deadline).await;
             false
         };
         // Connections that hang are still subject to their timeouts.
@@ -131,11 +164,12 @@ impl Shard {
         let mut failing = false;
         for turn in 1usize.. {
             match listener.accept().await {
-                Ok(stream) => {
+                None => return,
+                Some(Ok(stream)) => {
                     failing = false;
                     self.admit(stream, faces);
                 }
-                Err(error) => {
+                Some(Err(error)) => {
                     self.stats.accept_errors.add(1);
                     let lasting = out_of_descriptors(&error);
                     if lasting && !failing {
@@ -153,28 +187,31 @@ impl Shard {
 
     fn admit(self: &Rc<Self>, stream: Stream, faces: Faces) {
         self.stats.accepted.add(1);
-        let shard = self.clone();
         if self.connections.len() < self.limits.connections_max {
             let wire = Wire::new(stream, self.spare.clone(), self.stats.clone());
-            spawn_local(connection::serve(shard, self.connections.enter(wire), faces));
+            spawn_local(connection::serve(self.clone(), self.connections.enter(wire), faces));
         } else {
             self.stats.refused.add(1);
-            if self.refusals.get() < REFUSALS_MAX {
-                self.refusals.set(self.refusals.get() + 1);
-                spawn_local(async move {
-                    shard.refuse(stream).await;
-                    shard.refusals.set(shard.refusals.get() - 1);
-                });
-            }
+            self.refuse(stream);
         }
     }
 
     /// 503 and the end. The answer fits into the empty send buffer.
-    async fn refuse(&self, mut stream: Stream) {
+    fn refuse(self: &Rc<Self>, stream: Stream) {
         let words = reply::last_words(Reply::busy("Too many connections, try again later."));
-        if stream.try_write(&words).is_err() || stream.shutdown_write().is_err() {
-            return;
+        let told = stream.try_write(&words).and_then(|_| stream.shutdown_write());
+        if told.is_ok() && self.refusals.get() < REFUSALS_MAX {
+            self.refusals.set(self.refusals.get() + 1);
+            let shard = self.clone();
+            spawn_local(async move {
+                shard.let_read(stream).await;
+                shard.refusals.set(shard.refusals.get() - 1);
+            });
         }
+    }
+
+    /// Lets a refused client read its answer: a socket closed with unread input would take it back.
+    async fn let_read(&self, mut stream: Stream) {
         let mut bytes_max = self.limits.header_bytes_max;
         let drained = future::poll_fn(|cx| stream.poll_drain(cx, &mut bytes_max));
         drained.or(sleep(self.limits.linger_timeout)).await;

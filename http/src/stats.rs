@@ -18,14 +18,18 @@ pub struct ShardStats {
     pub refused: Counter,
     /// Failures to accept, for want of descriptors or otherwise.
     pub accept_errors: Counter,
-    /// Heads that were no HTTP, or too large.
+    /// Requests that were no HTTP.
     pub malformed: Counter,
+    /// Requests refused for the size of their head.
+    pub heads_too_large: Counter,
     /// Requests refused for the length of their URI.
     pub uris_too_long: Counter,
     /// Requests refused for the size of their body.
     pub bodies_too_large: Counter,
     /// Requests refused because other bodies held all the room.
     pub bodies_without_room: Counter,
+    /// Bytes of request bodies that are held now.
+    pub body_bytes: Counter,
     /// Connections closed because a head did not come in time.
     pub header_timeouts: Counter,
     /// Requests refused because their body did not come in time.
@@ -63,9 +67,11 @@ impl ShardStats {
             refused: Counter::default(),
             accept_errors: Counter::default(),
             malformed: Counter::default(),
+            heads_too_large: Counter::default(),
             uris_too_long: Counter::default(),
             bodies_too_large: Counter::default(),
             bodies_without_room: Counter::default(),
+            body_bytes: Counter::default(),
             header_timeouts: Counter::default(),
             body_timeouts: Counter::default(),
             idle_timeouts: Counter::default(),

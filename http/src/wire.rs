@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use egret_runtime::net::Stream;
+use http::StatusCode;
 use hyper::rt::ReadBufCursor;
 
 use crate::limits::HttpLimits;
@@ -56,6 +57,15 @@ pub(crate) enum Verdict {
     Cut,
 }
 
+/// How a connection is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// After its request; one that was opened and has asked nothing yet is waited for.
+    Patient,
+    /// After its request, if that has begun.
+    Now,
+}
+
 /// Memory that the connections of a shard use in turn.
 #[derive(Debug, Default)]
 pub(crate) struct SpareBuffer(RefCell<Vec<u8>>);
@@ -82,7 +92,7 @@ pub(crate) struct State {
     /// Close after the request. The connection's task has not heard of it yet.
     finish: Cell<bool>,
     /// The same, for good.
-    ending: Cell<bool>,
+    ending: Cell<Option<Ending>>,
     waker: RefCell<Option<Waker>>,
     /// hyper has an answer of ours to write: what it writes is not its own.
     answering: Cell<bool>,
@@ -100,7 +110,7 @@ impl Default for State {
             blocked_since: Cell::new(None),
             verdict: Cell::new(None),
             finish: Cell::new(false),
-            ending: Cell::new(false),
+            ending: Cell::new(None),
             waker: RefCell::new(None),
             answering: Cell::new(false),
             answer_given: Cell::new(false),
@@ -199,9 +209,9 @@ impl State {
     }
 
     /// Asks the connection to close after its request.
-    pub(crate) fn finish(&self) {
+    pub(crate) fn finish(&self, ending: Ending) {
         self.finish.set(true);
-        self.ending.set(true);
+        self.ending.set(Some(ending));
         self.wake();
     }
 
@@ -211,7 +221,7 @@ impl State {
 
     /// Whether the answer is to be the connection's last.
     pub(crate) fn is_ending(&self) -> bool {
-        self.ending.get()
+        self.ending.get().is_some()
     }
 
     fn wake(&self) {
@@ -253,10 +263,12 @@ impl Wire {
         &self.state
     }
 
-    /// Whether a request has begun to arrive, as far as anybody can tell.
-    pub(crate) fn has_begun(&self) -> bool {
+    /// Whether a request is to be waited for before the connection ends: it has begun to arrive, as far as anybody can
+    /// tell, or is to be expected.
+    pub(crate) fn awaits_request(&self) -> bool {
         match self.state.phase() {
             Phase::Head => true,
+            Phase::Fresh if self.state.ending.get() == Some(Ending::Patient) => true,
             Phase::Fresh | Phase::Idle => self.stream.borrow().has_unread(),
             Phase::Body | Phase::Handling | Phase::Answering | Phase::Lingering => false,
         }
@@ -362,7 +374,11 @@ impl Io {
             let Some(reply) = reply::for_parse_error(hypers) else {
                 return self.wire.poll_collect(cx, hypers);
             };
-            self.wire.stats.malformed.add(1);
+            match reply.status {
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => self.wire.stats.heads_too_large.add(1),
+                StatusCode::URI_TOO_LONG => self.wire.stats.uris_too_long.add(1),
+                _ => self.wire.stats.malformed.add(1),
+            }
             self.wire.state.refuse_input();
             self.instead = reply::last_words(reply);
         }

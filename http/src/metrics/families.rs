@@ -216,6 +216,9 @@ impl Live<'_> {
         let stats = &self.node.stats;
         let sum = |value: fn(&ShardStats) -> &Counter| stats.iter().map(|shard| value(shard).get()).sum::<u64>() as f64;
         text.family(Kind::Gauge, "egret_http_connections", "Open connections.").sample(&[], sum(|shard| &shard.open));
+        let body_bytes = sum(|shard| &shard.body_bytes);
+        text.family(Kind::Gauge, "egret_http_body_bytes", "Bytes of request bodies that are held.")
+            .sample(&[], body_bytes);
         type Value = fn(&ShardStats) -> &Counter;
         let counters: [(&'static str, &str, Value); 3] = [
             ("egret_http_connections_accepted", "Connections accepted.", |shard| &shard.accepted),
@@ -225,10 +228,11 @@ impl Live<'_> {
         for (family, help, value) in counters {
             text.family(Kind::Counter, family, help).sample(&[], sum(value));
         }
-        let refusals: [(&str, Value); 13] = [
+        let refusals: [(&str, Value); 14] = [
             ("connections_max", |shard| &shard.refused),
             ("accept", |shard| &shard.accept_errors),
             ("malformed", |shard| &shard.malformed),
+            ("header_bytes_max", |shard| &shard.heads_too_large),
             ("uri_bytes_max", |shard| &shard.uris_too_long),
             ("body_bytes_max", |shard| &shard.bodies_too_large),
             ("bodies_bytes_max", |shard| &shard.bodies_without_room),

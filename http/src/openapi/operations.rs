@@ -219,6 +219,9 @@ impl Operation {
         }
         let retry = header("Retry-After", "Seconds after which to try again.");
         responses["503"] = error("The node has no room for the request now.", retry);
+        if !matches!(self.payload, Payload::Nothing) {
+            responses["403"] = error("A browser asks for a page of another site.", json!({}));
+        }
         responses
     }
 }

@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use egret_runtime::logs::JobLogs;
+use http::StatusCode;
 use http::header::HOST;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::uri::Authority;
 
 use super::query::decode;
 use super::{Call, Face, SeaTunnel, v1};
@@ -35,7 +36,7 @@ impl SeaTunnel {
             Ok(names) => names,
             Err(busy) => return busy,
         };
-        let host = self.host(&head.headers);
+        let host = self.host(head);
         let links = names.iter().filter(|name| name.contains(&*part)).map(|name| Link {
             name,
             text: format!("{host}-{name}"),
@@ -89,9 +90,11 @@ impl SeaTunnel {
     }
 
     /// Where the client reached the node; what is no host is not repeated.
-    fn host(&self, headers: &HeaderMap<HeaderValue>) -> String {
+    fn host(&self, head: &Parts) -> String {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
-        let given = headers.get(HOST).and_then(|host| host.to_str().ok());
+        // A whole URL in the request line goes before the header (RFC 9112, 3.2.2).
+        let of_target = head.uri.authority().map(Authority::as_str);
+        let given = of_target.or_else(|| head.headers.get(HOST).and_then(|host| host.to_str().ok()));
         match given.filter(|host| !host.is_empty() && host.len() <= HOST_BYTES_MAX && host.bytes().all(plain)) {
             Some(host) => host.to_owned(),
             None => format!("{}:{}", self.node.host, self.node.port),

@@ -2,6 +2,7 @@
 
 mod client;
 mod errors;
+mod hostile;
 mod limits;
 mod node;
 mod plugins;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use egret_runtime::job::JobSettings;
+use egret_runtime::logs::{JobLogSettings, JobLogs};
 use egret_runtime::plugin::Registry;
 use egret_runtime::shard::{Shards, ShardsConfig, allowed_cpus, sleep};
 

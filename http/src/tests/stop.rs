@@ -73,6 +73,17 @@ fn what_does_not_finish_in_time_is_cut() {
     assert!(stuck.is_closed() && half.is_closed());
 }
 
+/// Has the server's executor stand still for a while.
+fn stand_still(running: &Running) {
+    let (begun, stands) = std::sync::mpsc::sync_channel(1);
+    let blocked = running.shards.front(ShardId(0)).spawn(move || async move {
+        begun.send(()).expect("the test waits");
+        std::thread::sleep(Duration::from_millis(300));
+    });
+    blocked.expect("room");
+    stands.recv().expect("it stands still");
+}
+
 /// The executor stands still while requests arrive and the stop is asked for: all of them are in the kernel's buffers
 /// when it goes on.
 #[test]
@@ -82,13 +93,7 @@ fn requests_that_have_arrived_unseen_are_answered() {
     assert!(kept.iter_mut().all(|client| client.get("/test/ok").status == 200));
     let mut fresh: Vec<_> = (0..20).map(|_| running.client()).collect();
     eventually("all are connected", || running.stats().open.get() == 40);
-    let (begun, stands) = std::sync::mpsc::sync_channel(1);
-    let blocked = running.shards.front(ShardId(0)).spawn(move || async move {
-        begun.send(()).expect("the test waits");
-        std::thread::sleep(Duration::from_millis(300));
-    });
-    blocked.expect("room");
-    stands.recv().expect("it stands still");
+    stand_still(&running);
     for client in kept.iter_mut().chain(&mut fresh) {
         client.send("GET /test/ok HTTP/1.1\r\nhost: x\r\n\r\n");
     }
@@ -116,4 +121,60 @@ fn a_request_that_has_arrived_in_part_is_waited_for() {
     });
     assert_eq!(running.stop(Duration::from_secs(10)), 0);
     assert_eq!(rest.join().expect("a client"), (200, true, true));
+}
+
+/// As above, but nobody has been accepted yet.
+#[test]
+fn connections_that_wait_to_be_accepted_are_answered() {
+    let mut running = Running::new();
+    stand_still(&running);
+    let mut clients: Vec<_> = (0..200).map(|_| running.client()).collect();
+    let (silent, asking) = clients.split_at_mut(20);
+    for client in asking.iter_mut() {
+        client.send("GET /test/ok HTTP/1.1\r\nhost: x\r\n\r\n");
+    }
+    assert_eq!(running.stats().accepted.get(), 0);
+    assert_eq!(running.stop(Duration::from_secs(10)), 0);
+    for client in asking {
+        let response = client.response();
+        assert_eq!((response.status, response.header("connection")), (200, Some("close")));
+        assert!(client.is_closed());
+    }
+    assert!(silent.iter_mut().all(Client::is_closed));
+}
+
+#[test]
+fn a_new_connection_may_still_ask_when_the_stop_has_begun() {
+    let mut running = Running::with(HttpLimits { grace_timeout: Duration::from_secs(10), ..HttpLimits::default() });
+    let mut fresh = running.client();
+    eventually("it is accepted", || running.stats().open.get() == 1);
+    let address = running.address();
+    let asked = std::thread::spawn(move || {
+        eventually("nobody is let in any more", || TcpStream::connect(address).is_err());
+        fresh.send("GET /test/ok HTTP/1.1\r\nhost: x\r\n\r\n");
+        (fresh.response().status, fresh.is_closed())
+    });
+    assert_eq!(running.stop(Duration::from_secs(10)), 0);
+    assert_eq!(asked.join().expect("a client"), (200, true));
+}
+
+#[test]
+fn a_flood_of_connections_does_not_hold_up_the_end() {
+    let mut running = Running::new();
+    let address = running.address();
+    let ended = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let flood = std::thread::spawn({
+        let ended = ended.clone();
+        move || {
+            while !ended.load(std::sync::atomic::Ordering::Relaxed) {
+                drop(TcpStream::connect(address));
+            }
+        }
+    });
+    eventually("the flood has begun", || running.stats().accepted.get() > 100);
+    let begun = std::time::Instant::now();
+    running.stop(Duration::from_secs(20));
+    ended.store(true, std::sync::atomic::Ordering::Relaxed);
+    flood.join().expect("no panic");
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }

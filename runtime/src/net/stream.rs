@@ -144,7 +144,7 @@ mod tests {
         let executor = glommio::LocalExecutorBuilder::default()
             .io_memory(64 * 1024)
             .spawn(move || async move {
-                let stream = Listener::attach(socket).accept().await.expect("a client");
+                let stream = Listener::attach(socket).accept().await.expect("open").expect("a client");
                 server(stream).await
             })
             .expect("an executor");

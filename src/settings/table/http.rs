@@ -119,4 +119,13 @@ pub(super) static HTTP: &[Setting] = &[
         show: |s| show_duration(s.http.linger_timeout),
         originals: &[],
     },
+    Setting {
+        key: "http.grace_timeout",
+        flag: "http-grace-timeout",
+        takes: TIME,
+        meaning: "For the first request of a connection that was opened, when the node stops. Then it is closed.",
+        set: |s, text| put(&mut s.http.grace_timeout, duration(text)),
+        show: |s| show_duration(s.http.grace_timeout),
+        originals: &[],
+    },
 ];
