@@ -11,6 +11,7 @@ mod query;
 mod stop;
 mod submit;
 mod tags;
+mod text;
 mod threads;
 mod upload;
 pub(crate) mod v1;

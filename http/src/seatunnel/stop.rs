@@ -1,14 +1,20 @@
 //! stop-job and stop-jobs (contract A.4).
 
+use egret_runtime::shard::give_way;
 use simd_json::Buffers;
 use simd_json::prelude::{TypedScalarValue, ValueAsScalar};
 use simd_json::tape::Value;
 
 use super::error::{EMPTY_BODY, NO_JOB_ID, NOT_JSON, java_long};
+use super::text::{AT_ONCE_BYTES_MAX, read_text};
 use super::{Call, SeaTunnel};
 use crate::body::RequestBody;
 use crate::jobs::StopError;
+use crate::json::JsonBuffer;
 use crate::reply::Reply;
+
+/// Jobs that are stopped between two looks at the rest of the executor's work.
+const STOPS_PER_TURN: usize = 256;
 
 /// What a request asks to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,21 +47,23 @@ impl SeaTunnel {
         Reply::json(json.take())
     }
 
-    /// Several jobs; all requests are read before the first job is stopped. Ids are answered as numbers.
+    /// Several jobs; all requests are read before the first job is stopped. Ids are answered as numbers. There may be a
+    /// million of them: others are served in between.
     pub(super) async fn stop_jobs(&self, body: &mut RequestBody) -> Reply {
         let requests = match self.read_stop(body, StopRequest::read_all).await {
             Ok(requests) => requests,
             Err(refused) => return refused,
         };
-        for request in &requests {
+        let mut json = JsonBuffer::default();
+        json.raw("[");
+        for (index, request) in requests.iter().enumerate() {
             if let Err(error) = self.stop(*request) {
                 return error;
             }
-        }
-        let mut json = self.json.borrow_mut();
-        json.raw("[");
-        for (index, request) in requests.iter().enumerate() {
             json.raw(if index > 0 { "," } else { "" }).raw(r#"{"jobId":"#).integer(request.job_id).raw("}");
+            if index % STOPS_PER_TURN == STOPS_PER_TURN - 1 {
+                give_way().await;
+            }
         }
         json.raw("]");
         Reply::json(json.take())
@@ -74,13 +82,20 @@ impl SeaTunnel {
     async fn read_stop<T>(
         &self,
         body: &mut RequestBody,
-        read: impl FnOnce(Value<'_, '_>) -> Result<T, String>,
-    ) -> Result<T, Reply> {
+        read: fn(Value<'_, '_>) -> Result<T, String>,
+    ) -> Result<T, Reply>
+    where
+        T: Send + 'static,
+    {
         let text = body.gather().await.map_err(Reply::from)?;
         if text.is_empty() {
             return Err(Reply::bad_request(EMPTY_BODY));
         }
-        self.input.borrow_mut().parse(&text, read).map_err(|message| Reply::bad_request(&message))
+        let read = match text.len() <= AT_ONCE_BYTES_MAX {
+            true => self.input.borrow_mut().parse(&text, read),
+            false => read_text(text, move |text| Input::default().parse(text, read)).await?,
+        };
+        read.map_err(|message| Reply::bad_request(&message))
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::error::{EMPTY_BODY, NOT_JSON};
 use super::query::SubmitParams;
+use super::text::read_text;
 use super::{Call, Face, SeaTunnel};
 use crate::body::RequestBody;
 use crate::jobs::{ReadOptions, SubmitError, SubmitRequest, Submitted, Syntax, Unresolved};
@@ -40,7 +41,7 @@ impl SeaTunnel {
         let syntax = params.syntax();
         match self.submit(text.clone(), params, name).await {
             Ok(submitted) => self.submitted(face, &submitted),
-            Err(error) => refusal(&error, syntax, &text),
+            Err(error) => read_text(text, move |text| refusal(&error, syntax, text)).await.unwrap_or_else(|busy| busy),
         }
     }
 
@@ -59,24 +60,23 @@ impl SeaTunnel {
             Ok(text) => text,
             Err(error) => return error.into(),
         };
-        let Ok(configs) = serde_json::from_slice::<Vec<&RawValue>>(&text) else {
-            return Reply::bad_request(&no_array(&text));
+        let configs = match read_text(text.clone(), configs_of).await {
+            Ok(Ok(configs)) => configs,
+            Ok(Err(message)) => return Reply::bad_request(&message),
+            Err(busy) => return busy,
         };
         let mut accepted = Vec::new();
-        for config in configs.into_iter().filter(|config| config.get().starts_with('{')) {
-            let params = match params_of(config) {
+        for (config, params) in configs {
+            let params = match params {
                 Ok(params) => params,
                 Err(message) => return Reply::bad_request(&message),
             };
-            let config = text.slice_ref(config.get().as_bytes());
             match self.submit(config.clone(), params, SOURCE_NAME).await {
                 Ok(submitted) => accepted.push(submitted),
-                Err(SubmitError::Invalid(problems)) => {
-                    let (line, column) = place(&text, config.as_ptr().addr() - text.as_ptr().addr());
-                    let error = SubmitError::Invalid(problems.within(line, column));
-                    return refusal(&error, Syntax::Json, &config);
+                Err(error) => {
+                    let told = read_text(text, move |text| refusal_within(error, text, &config)).await;
+                    return told.unwrap_or_else(|busy| busy);
                 }
-                Err(error) => return refusal(&error, Syntax::Json, &config),
             }
         }
         let mut json = self.json.borrow_mut();
@@ -101,6 +101,28 @@ impl SeaTunnel {
         };
         self.jobs.submit(request).await
     }
+}
+
+/// Each config of an array with its `params`; what is no object is passed over.
+///
+/// # Errors
+/// With the text for the client.
+fn configs_of(text: &Bytes) -> Result<Vec<(Bytes, Result<SubmitParams, String>)>, String> {
+    let configs = serde_json::from_slice::<Vec<&RawValue>>(text).map_err(|_| no_array(text))?;
+    let objects = configs.into_iter().filter(|config| config.get().starts_with('{'));
+    Ok(objects.map(|config| (text.slice_ref(config.get().as_bytes()), params_of(config))).collect())
+}
+
+/// Why one config of an array is refused; its problems are told by their places in the whole text.
+fn refusal_within(error: SubmitError, text: &Bytes, config: &Bytes) -> Reply {
+    let error = match error {
+        SubmitError::Invalid(problems) => {
+            let (line, column) = place(text, config.as_ptr().addr() - text.as_ptr().addr());
+            SubmitError::Invalid(problems.within(line, column))
+        }
+        error => error,
+    };
+    refusal(&error, Syntax::Json, config)
 }
 
 /// What to say of a body that is no array of values.

@@ -1,6 +1,7 @@
 //! submit-job/upload: a job config as the file of a form (contract A.1, A.4).
 
 use bytes::Bytes;
+use futures_lite::future::block_on;
 use futures_lite::stream;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
@@ -8,6 +9,7 @@ use multer::Multipart;
 
 use super::error::EMPTY_BODY;
 use super::query::SubmitParams;
+use super::text::read_text;
 use super::{Call, SeaTunnel};
 use crate::body::RequestBody;
 use crate::reply::Reply;
@@ -38,9 +40,11 @@ impl SeaTunnel {
             Err(message) => return Reply::bad_request(&message),
         };
         let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let upload = match read(content_type, form).await {
-            Ok(upload) => upload,
-            Err(message) => return Reply::bad_request(&message),
+        let content_type = content_type.to_owned();
+        let upload = match read_text(form, move |form| block_on(read(&content_type, form.clone()))).await {
+            Ok(Ok(upload)) => upload,
+            Ok(Err(message)) => return Reply::bad_request(&message),
+            Err(busy) => return busy,
         };
         if upload.text.is_empty() {
             return Reply::bad_request("The uploaded file is empty.");
@@ -50,7 +54,7 @@ impl SeaTunnel {
     }
 }
 
-/// Finds the file in a form. The form is in memory already, within the bounds of any body.
+/// Finds the file in a form. The form is in memory already, within the bounds of any body: nothing is waited for.
 ///
 /// # Errors
 /// With the text for the client.
@@ -76,7 +80,6 @@ async fn read(content_type: &str, form: Bytes) -> Result<Upload, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures_lite::future::block_on;
     use proptest::prelude::*;
 
     const TYPE: &str = "multipart/form-data; boundary=XX";
