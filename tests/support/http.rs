@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -84,6 +85,20 @@ impl Client {
         let length = if method == "GET" { String::new() } else { format!("content-length: {}\r\n", body.len()) };
         self.send(&format!("{method} {path} HTTP/1.1\r\nhost: egret\r\n{length}\r\n{body}"));
         self.response()
+    }
+
+    /// A GET to which there may be no answer, or none in time; then the connection is of no more use.
+    pub fn try_get(&mut self, path: &str) -> Option<Response> {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: egret\r\n\r\n");
+        let sent = self.stream.write_all(request.as_bytes()).is_ok();
+        let began = sent && self.stream.peek(&mut [0]).is_ok_and(|bytes| bytes > 0);
+        began.then(|| self.response())
+    }
+
+    /// The same, with less patience.
+    pub fn try_get_within(&mut self, patience: Duration, path: &str) -> Option<Response> {
+        self.stream.set_read_timeout(Some(patience)).expect("timeout");
+        self.try_get(path)
     }
 
     pub fn send(&mut self, text: &str) {

@@ -181,6 +181,21 @@ impl Program {
         }
     }
 
+    /// Files and sockets that it has open.
+    pub fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("/proc").count()
+    }
+
+    /// Has it get no more descriptors than these.
+    pub fn limit_open_files(&self, most: usize) {
+        let limit = libc::rlimit { rlim_cur: most as libc::rlim_t, rlim_max: most as libc::rlim_t };
+        // SAFETY: the pointer is to a live value; the process has not been waited for, so the id is still its own.
+        let set = unsafe {
+            libc::prlimit(self.child.id().cast_signed(), libc::RLIMIT_NOFILE, &raw const limit, std::ptr::null_mut())
+        };
+        assert_eq!(set, 0, "the limit is set: {}", std::io::Error::last_os_error());
+    }
+
     pub fn signal(&self, signal: i32) {
         // SAFETY: a plain system call. The process has not been waited for, so the id is still its own.
         let sent = unsafe { libc::kill(self.child.id().cast_signed(), signal) };
