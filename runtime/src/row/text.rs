@@ -158,15 +158,17 @@ pub fn parse_decimal(text: &str, precision: u8, scale: i8) -> Result<i128, Decim
     // Digits to keep: up to the position where 10^-scale stands.
     let keep = whole.len() as i64 + i64::from(exponent) + i64::from(scale);
     let limit = 10i128.pow(u32::from(precision.min(38)));
+    // Looked at before a digit is added: ten times what 38 digits hold is no i128.
+    let room = (limit / 10).max(1);
     let mut value = 0i128;
     let mut round_up = false;
     for (index, digit) in whole.bytes().chain(fraction.bytes()).enumerate() {
         let digit = i128::from(digit - b'0');
         if (index as i64) < keep {
-            value = value * 10 + digit;
-            if value >= limit {
+            if value >= room {
                 return Err(DecimalError::TooLarge);
             }
+            value = value * 10 + digit;
         } else {
             round_up = index as i64 == keep && digit >= 5;
             break;
@@ -394,6 +396,15 @@ mod tests {
         assert_eq!(parse_decimal("999", 2, 0), Err(DecimalError::TooLarge));
         assert_eq!(parse_decimal("99.5", 2, 0), Err(DecimalError::TooLarge));
         assert_eq!(parse_decimal("1e40", 38, 0), Err(DecimalError::TooLarge));
+        // Ten times as much is no i128: found by the fuzzer, and in a release build another number.
+        let most = "9".repeat(38);
+        assert_eq!(parse_decimal(&most, 38, 0), Ok(10i128.pow(38) - 1));
+        for digits in 39..80 {
+            assert_eq!(parse_decimal(&"51035911111".repeat(8)[..digits], 38, 0), Err(DecimalError::TooLarge));
+            assert_eq!(parse_decimal(&"9".repeat(digits), 38, 0), Err(DecimalError::TooLarge));
+        }
+        assert_eq!(parse_decimal("0", 0, 0), Ok(0));
+        assert_eq!(parse_decimal("1", 0, 0), Err(DecimalError::TooLarge));
         assert_eq!(parse_decimal("0e999", 38, 0), Ok(0));
         for wrong in ["", "-", ".", "1.2.3", "abc", "1e", "0x1", "NaN"] {
             assert_eq!(parse_decimal(wrong, 38, 10), Err(DecimalError::NotANumber), "{wrong}");
