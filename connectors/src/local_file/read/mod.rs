@@ -11,7 +11,6 @@ pub mod excel;
 pub mod json;
 pub mod lines;
 pub mod orc;
-mod orc_types;
 pub mod parquet;
 mod scan;
 pub mod tokens;
