@@ -549,6 +549,24 @@ fn a_stop_signal_lets_requests_finish_and_stops_the_jobs() {
 }
 
 #[test]
+fn connections_that_wait_to_be_accepted_are_answered_before_the_end() {
+    let node = Node::start();
+    node.program().signal(libc::SIGSTOP);
+    // The kernel takes them; nobody accepts them.
+    let mut clients: Vec<Client> = (0..200).map(|_| Client::connect(node.address())).collect();
+    for client in &mut clients {
+        client.send("GET /running-jobs HTTP/1.1\r\nhost: egret\r\n\r\n");
+    }
+    node.program().signal(libc::SIGTERM);
+    node.program().signal(libc::SIGCONT);
+    for client in &mut clients {
+        assert_eq!(client.response().status, 200);
+        assert!(client.is_closed());
+    }
+    node.into_program().end().expect_exit(0);
+}
+
+#[test]
 fn a_request_that_never_finishes_does_not_hold_up_the_end() {
     let node = Node::with(&["--stop-timeout", "1"]);
     let mut stuck = node.client();
