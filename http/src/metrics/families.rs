@@ -187,6 +187,21 @@ impl Live<'_> {
             .for_each(|(family, help, value)| _ = text.family(Kind::Gauge, family, help).sample(&[], value));
     }
 
+    /// Ended jobs that are remembered, and the logs of jobs.
+    pub(super) fn kept(&self, text: &mut Exposition) {
+        let all: u64 = self.tally.by_state.iter().sum();
+        text.family(Kind::Gauge, "egret_history_jobs", "Ended jobs that are remembered.")
+            .sample(&[], all.saturating_sub(self.tally.unfinished()) as f64);
+        let Some(logs) = self.node.settings.logs.as_ref().map(|logs| logs.stats()) else { return };
+        text.family(Kind::Gauge, "egret_logs", "Jobs with a log.").sample(&[], logs.logs as f64);
+        text.family(Kind::Gauge, "egret_logs_bytes", "Size of all logs.").sample(&[], logs.bytes as f64);
+        text.family(Kind::Gauge, "egret_log_queue_bytes", "Lines that wait to be written to logs.")
+            .sample(&[], logs.queued_bytes as f64);
+        text.family(Kind::Counter, "egret_log_lines_lost", "Lines that are in no log, by what kept them out.")
+            .sample(&[("limit", "log_queue_bytes_max")], logs.dropped as f64)
+            .sample(&[("limit", "disk")], logs.lost as f64);
+    }
+
     /// Each executor of each shard.
     pub(super) fn executors(&self, text: &mut Exposition) {
         type Value = fn(&ExecutorStats) -> f64;

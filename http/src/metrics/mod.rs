@@ -30,6 +30,7 @@ pub(crate) async fn render(node: &Node, jobs: &JobService, format: Format, conte
     live.pool(&mut text);
     live.original(&mut text);
     live.process(&mut text);
+    live.kept(&mut text);
     live.executors(&mut text);
     give_way().await;
     live.requests(&mut text).await;

@@ -100,6 +100,11 @@ impl Index {
         self.jobs.len()
     }
 
+    /// Bytes of all logs.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// The size of a part of a log, if it is there.
     pub fn size(&self, job: i64, part: Part) -> Option<u64> {
         let kept = self.get(job)?;

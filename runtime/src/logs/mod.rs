@@ -95,6 +95,21 @@ impl JobLogSettings {
     }
 }
 
+/// The logs in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogStats {
+    /// Jobs with a log.
+    pub logs: u64,
+    /// Bytes of all logs.
+    pub bytes: u64,
+    /// Bytes of lines that wait to be written.
+    pub queued_bytes: u64,
+    /// Lines that were dropped because too many waited, since the node was started.
+    pub dropped: u64,
+    /// Lines that could not be written, since the node was started.
+    pub lost: u64,
+}
+
 /// Why there are no logs.
 #[derive(Debug, thiserror::Error)]
 pub enum LogsError {
@@ -139,6 +154,10 @@ struct Shared {
     /// The writer has been told that there are lines.
     told: AtomicBool,
     dropped: AtomicU64,
+    lost: AtomicU64,
+    /// What the index last had, for those who must not wait for it.
+    kept: AtomicU64,
+    kept_bytes: AtomicU64,
     index: Mutex<Index>,
     is_running: OnceLock<IsRunning>,
     /// Held locked for as long as this node uses the folder.
@@ -149,6 +168,13 @@ impl Shared {
     /// Never on an executor: the writer holds it while it updates the index.
     fn index(&self) -> std::sync::MutexGuard<'_, Index> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes what the index has now.
+    fn note_kept(&self) {
+        let index = self.index();
+        self.kept.store(index.len() as u64, Ordering::Relaxed);
+        self.kept_bytes.store(index.bytes(), Ordering::Relaxed);
     }
 }
 
@@ -179,10 +205,14 @@ impl JobLogs {
             queued_bytes: AtomicUsize::new(0),
             told: AtomicBool::new(false),
             dropped: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
+            kept: AtomicU64::new(0),
+            kept_bytes: AtomicU64::new(0),
             index: Mutex::new(index),
             is_running: OnceLock::new(),
             _lock: lock,
         });
+        shared.note_kept();
         Writer::start(Arc::clone(&shared), received).map_err(failed)?;
         Ok(Self { shared, commands })
     }
@@ -210,6 +240,19 @@ impl JobLogs {
     /// Lines that were dropped because too many waited, since the node was started.
     pub fn dropped(&self) -> u64 {
         self.shared.dropped.load(Ordering::Relaxed)
+    }
+
+    /// What there is and what was left out. Does not wait; what the disk has is up to a batch of lines ahead.
+    pub fn stats(&self) -> LogStats {
+        let get = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        let shared = &self.shared;
+        LogStats {
+            logs: get(&shared.kept),
+            bytes: get(&shared.kept_bytes),
+            queued_bytes: shared.queued_bytes.load(Ordering::Relaxed) as u64,
+            dropped: get(&shared.dropped),
+            lost: get(&shared.lost),
+        }
     }
 
     /// The folder.

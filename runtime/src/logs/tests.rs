@@ -102,6 +102,25 @@ fn the_oldest_logs_go_and_those_of_running_jobs_stay() {
 }
 
 #[test]
+fn a_log_goes_when_it_is_old_though_nothing_is_written() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = JobLogSettings { log_expire: Duration::from_millis(50), ..JobLogSettings::in_folder(folder.path()) };
+    let logs = JobLogs::open(settings).expect("logs");
+    logs.spare_running(|job| job == 1);
+    logs.write(line(1, "of a job that runs"));
+    logs.write(line(2, "of one that has ended"));
+    assert!(logs.flush(PATIENCE));
+    let deadline = Instant::now() + PATIENCE;
+    while logs.stats().logs != 1 {
+        assert!(Instant::now() < deadline, "{:?}", logs.stats());
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    assert_eq!(logs.list_now().into_iter().map(|file| file.job_id).collect::<Vec<_>>(), [1]);
+    assert_eq!(logs.stats().bytes, fs::metadata(folder.path().join("job-1.log")).expect("a log").len());
+    assert!(!folder.path().join("job-2.log").exists());
+}
+
+#[test]
 fn too_many_waiting_lines_are_dropped_and_counted_not_waited_for() {
     let folder = tempfile::tempdir().expect("a folder");
     let settings = JobLogSettings { queue_bytes_max: line::LINE_BYTES_MAX, ..JobLogSettings::in_folder(folder.path()) };

@@ -19,6 +19,8 @@ const GATHER: Duration = Duration::from_millis(50);
 const BATCH_LINES: usize = 4096;
 /// Time between two looks for logs that have expired, and between two reports of the same trouble.
 const ROUND: Duration = Duration::from_secs(60);
+/// The least time between two looks for logs that have expired.
+const ROUND_MIN: Duration = Duration::from_millis(100);
 
 /// What the writer is told.
 pub(super) enum Command {
@@ -34,21 +36,22 @@ pub(super) struct Writer {
     commands: Receiver<Command>,
     /// Dropped lines that were told.
     dropped_told: u64,
-    lost: u64,
     reported: Option<Instant>,
 }
 
 impl Writer {
     /// Starts the thread. It ends when nobody can send commands any more.
     pub fn start(shared: Arc<Shared>, commands: Receiver<Command>) -> io::Result<()> {
-        let mut writer = Self { shared, commands, dropped_told: 0, lost: 0, reported: None };
+        let mut writer = Self { shared, commands, dropped_told: 0, reported: None };
         std::thread::Builder::new().name("egret-logs".to_owned()).spawn(move || writer.run())?;
         Ok(())
     }
 
     fn run(&mut self) {
         self.trim();
-        let mut round = Instant::now() + ROUND;
+        // Logs that live shorter than a round are looked for as often as they may be over.
+        let pause = self.shared.settings.log_expire.clamp(ROUND_MIN, ROUND);
+        let mut round = Instant::now() + pause;
         loop {
             let mut flushed = Vec::new();
             let ended = match self.commands.recv_deadline(round) {
@@ -68,7 +71,7 @@ impl Writer {
             }
             if wrote || Instant::now() >= round {
                 self.trim();
-                round = Instant::now() + ROUND;
+                round = Instant::now() + pause;
             }
             // Nobody may be waiting any more.
             flushed.into_iter().for_each(|done| _ = done.try_send(()));
@@ -105,11 +108,12 @@ impl Writer {
         }
         for (job, lines) in &jobs {
             if let Err(error) = self.append(*job, lines) {
-                self.lost += lines.len() as u64;
+                let lines = lines.len() as u64;
+                let lost = self.shared.lost.fetch_add(lines, Ordering::Relaxed) + lines;
                 self.complain(&format!(
                     "cannot write logs to {}: {error}; {} lines are lost so far",
                     self.shared.settings.folder.display(),
-                    self.lost
+                    lost
                 ));
             }
         }
@@ -161,6 +165,7 @@ impl Writer {
                 _ => {}
             }
         }
+        shared.note_kept();
         if let Some((name, error)) = failed {
             self.complain(&format!("cannot remove the log {name}: {error}"));
         }
