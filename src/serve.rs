@@ -62,6 +62,7 @@ fn serve_on(node: &node::Node, arguments: &cli::Serve, settings: &Settings, logs
         listeners: settings.listeners(),
         limits: settings.http.clone(),
         seatunnel: settings.seatunnel.clone(),
+        auth: settings.auth.settings(),
         node: NodeSettings { logs: Some(logs.clone()), ..settings.node.clone() },
     };
     let server = match Server::start(&node.shards, &config, &node.jobs) {
@@ -84,7 +85,7 @@ fn serve_on(node: &node::Node, arguments: &cli::Serve, settings: &Settings, logs
     }
     tracing::info!("logs of jobs are in {}", logs.folder().display());
     if !settings.host.is_loopback() {
-        tracing::warn!("other machines can reach this node, and nobody is asked for a password");
+        tracing::warn!("other machines can reach this node{}", openness(settings));
     }
     let cause = match signals::wait_for_stop() {
         Ok(cause) => cause,
@@ -105,6 +106,16 @@ fn serve_on(node: &node::Node, arguments: &cli::Serve, settings: &Settings, logs
             tracing::error!("{left} jobs did not end within {timeout:?}");
             1
         }
+    }
+}
+
+/// Why that is worth a thought.
+fn openness(settings: &Settings) -> &'static str {
+    if settings.auth.settings().is_on() {
+        "; its connections are not encrypted, so that others on the way can read passwords and tokens: let a proxy in \
+         front of it speak TLS"
+    } else {
+        ", and nobody is asked for a password (auth.enabled)"
     }
 }
 

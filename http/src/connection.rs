@@ -128,8 +128,13 @@ async fn answer(
     let mut body = RequestBody::new(incoming, state.clone(), shard.body_room.clone());
     let found = shard.apis.find(faces, &head.method, head.uri.path());
     let route = found.route();
-    let mut reply = if let Some(refusal) = refusal(&head) {
+    let refusal = refusal(&head);
+    let is_stranger = refusal.is_none() && !shard.apis.admits(&found, &head.headers);
+    let mut reply = if let Some(refusal) = refusal {
         refusal
+    } else if is_stranger {
+        shard.stats.unauthorized.add(1);
+        shard.apis.guard().refusal()
     } else if head.uri.path_and_query().is_some_and(|uri| uri.as_str().len() > shard.limits.uri_bytes_max) {
         shard.stats.uris_too_long.add(1);
         Reply::fail(StatusCode::URI_TOO_LONG, "The request's path and query are too long.")
@@ -160,7 +165,11 @@ async fn answer(
     shard.stats.routes[route].record(reply.status, nanos);
     state.enter(Phase::Answering, ended);
     let headers = std::mem::take(&mut head.headers);
-    Ok(reply.into_response(headers, |body| Outgoing::new(body, state)))
+    let mut response = reply.into_response(headers, |body| Outgoing::new(body, state));
+    if is_stranger {
+        shard.apis.guard().challenge(response.headers_mut());
+    }
+    Ok(response)
 }
 
 /// What HTTP itself forbids (RFC 9112, 3.2), and what no client of this API but a stranger's web page would do: a

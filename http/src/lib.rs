@@ -8,6 +8,7 @@
 // What comes from outside must not be able to end a task, let alone the process: tests alone may unwrap.
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
 
+mod auth;
 mod body;
 mod connection;
 mod jobs;
@@ -28,6 +29,7 @@ mod stats;
 mod tests;
 mod wire;
 
+pub use auth::{AuthSettings, Secret};
 pub use body::Body;
 pub use limits::HttpLimits;
 pub use node::NodeSettings;

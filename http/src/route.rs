@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use http::Method;
 use http::request::Parts;
+use http::{HeaderMap, Method};
 
+use crate::auth::Guard;
 use crate::body::RequestBody;
 use crate::jobs::JobService;
 use crate::node::{self, Node};
@@ -108,6 +109,18 @@ impl Apis {
             seatunnel::Match::WrongMethod(position, allow) => Found::WrongMethod(SEATUNNEL + position, allow),
             seatunnel::Match::Nothing => Found::Nothing,
         }
+    }
+
+    /// Who may ask.
+    pub(crate) fn guard(&self) -> &Guard {
+        &self.node.guard
+    }
+
+    /// Whether a request may be answered. Probes of the node's health say nothing of who asks, and learn nothing but
+    /// that the node lives.
+    pub(crate) fn admits(&self, found: &Found<'_>, headers: &HeaderMap) -> bool {
+        matches!(found, Found::Route(_, Call::Node(call)) if call.endpoint == node::Endpoint::Health)
+            || self.guard().admits(headers)
     }
 
     pub(crate) async fn handle(&self, call: Call<'_>, head: &Parts, body: &mut RequestBody) -> Reply {

@@ -11,6 +11,7 @@ use futures_channel::oneshot;
 use futures_lite::future::block_on;
 use thiserror::Error;
 
+use crate::auth::AuthSettings;
 use crate::jobs::JobService;
 use crate::limits::HttpLimits;
 use crate::localtime;
@@ -66,6 +67,8 @@ pub struct ServerConfig {
     pub node: NodeSettings,
     /// How SeaTunnel's API answers.
     pub seatunnel: SeaTunnelSettings,
+    /// Who may ask. Default: everybody.
+    pub auth: AuthSettings,
 }
 
 impl Default for ServerConfig {
@@ -75,6 +78,7 @@ impl Default for ServerConfig {
             limits: HttpLimits::default(),
             node: NodeSettings::default(),
             seatunnel: SeaTunnelSettings::default(),
+            auth: AuthSettings::default(),
         }
     }
 }

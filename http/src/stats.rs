@@ -22,6 +22,8 @@ pub struct ShardStats {
     pub malformed: Counter,
     /// Requests refused for the size of their head.
     pub heads_too_large: Counter,
+    /// Requests refused because they did not say who asks, or wrongly.
+    pub unauthorized: Counter,
     /// Requests refused for the length of their URI.
     pub uris_too_long: Counter,
     /// Requests refused for the size of their body.
@@ -68,6 +70,7 @@ impl ShardStats {
             accept_errors: Counter::default(),
             malformed: Counter::default(),
             heads_too_large: Counter::default(),
+            unauthorized: Counter::default(),
             uris_too_long: Counter::default(),
             bodies_too_large: Counter::default(),
             bodies_without_room: Counter::default(),

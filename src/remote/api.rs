@@ -1,8 +1,9 @@
 //! The REST API of a node, as its client: v1, which every release and both ports answer (contract A.1).
 
 use serde_json::{Value, json};
-use ureq::Agent;
-use ureq::http::Response;
+use ureq::http::header::AUTHORIZATION;
+use ureq::http::{HeaderValue, Response};
+use ureq::{Agent, RequestBuilder};
 
 use super::arguments::NodeArguments;
 use super::job::JobView;
@@ -21,6 +22,17 @@ pub enum ApiError {
     /// The node's connections are not encrypted.
     #[error("--url {0}: a node speaks http, not https; go through a tunnel, or run the command beside what ends TLS")]
     Https(String),
+    /// The address holds a password, and addresses are printed.
+    #[error("--url: an address holds no user and password; give them by --user and EGRET_PASSWORD")]
+    LoginInAddress,
+    /// The node asks who is there.
+    #[error("{message} {}", hint(.is_given))]
+    Unauthorized {
+        /// The node's words.
+        message: String,
+        /// Whether a login was sent.
+        is_given: bool,
+    },
     /// Nobody answers.
     #[error("no answer from {url}: {cause}; is a node running there (egret serve)? --url names another one")]
     Unreachable {
@@ -62,6 +74,8 @@ pub enum ApiError {
 pub struct Api {
     agent: Agent,
     url: String,
+    /// Who asks.
+    login: Option<HeaderValue>,
 }
 
 /// An answer, read.
@@ -74,6 +88,9 @@ impl Api {
     /// For the node of the command line.
     pub fn new(node: &NodeArguments) -> Result<Self, ApiError> {
         let url = node.url.trim().trim_end_matches('/');
+        if url.contains('@') {
+            return Err(ApiError::LoginInAddress);
+        }
         if url.starts_with("https://") {
             return Err(ApiError::Https(url.to_owned()));
         }
@@ -88,7 +105,7 @@ impl Api {
             // A node is talked to directly, whatever the environment says about the web.
             .proxy(None)
             .user_agent(concat!("egret/", env!("CARGO_PKG_VERSION")));
-        Ok(Self { agent: config.build().into(), url: url.to_owned() })
+        Ok(Self { agent: config.build().into(), url: url.to_owned(), login: node.login.header()? })
     }
 
     /// Address of the node.
@@ -107,17 +124,31 @@ impl Api {
 
     fn read(&self, mut response: Response<ureq::Body>) -> Result<Answer, ApiError> {
         let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
-        Ok(Answer { status: response.status().as_u16(), body: body.map_err(self.unreachable())? })
+        let answer = Answer { status: response.status().as_u16(), body: body.map_err(self.unreachable())? };
+        if answer.status == 401 {
+            let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+            let message = body["message"].as_str().unwrap_or("The node does not know who asks.").to_owned();
+            return Err(ApiError::Unauthorized { message, is_given: self.login.is_some() });
+        }
+        Ok(answer)
+    }
+
+    /// A request that says who asks.
+    fn with_login<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        match &self.login {
+            Some(login) => request.header(AUTHORIZATION, login.clone()),
+            None => request,
+        }
     }
 
     /// An answer as it came.
     pub fn get(&self, path: &str) -> Result<Answer, ApiError> {
-        self.read(self.agent.get(self.whole(path)).call().map_err(self.unreachable())?)
+        self.read(self.with_login(self.agent.get(self.whole(path))).call().map_err(self.unreachable())?)
     }
 
     /// Status and length of what is at a path.
     pub fn length(&self, path: &str) -> Result<(u16, Option<u64>), ApiError> {
-        let response = self.agent.head(self.whole(path)).call().map_err(self.unreachable())?;
+        let response = self.with_login(self.agent.head(self.whole(path))).call().map_err(self.unreachable())?;
         let length = response.headers().get("content-length").and_then(|length| length.to_str().ok()?.parse().ok());
         Ok((response.status().as_u16(), length))
     }
@@ -128,7 +159,7 @@ impl Api {
     }
 
     fn post_json(&self, path: &str, body: &[u8]) -> Result<Value, ApiError> {
-        let request = self.agent.post(self.whole(path)).header("content-type", "application/json");
+        let request = self.with_login(self.agent.post(self.whole(path))).header("content-type", "application/json");
         let answer = self.read(request.send(body).map_err(self.unreachable())?)?;
         self.json(path, &answer)
     }
@@ -193,6 +224,15 @@ impl Api {
     }
 }
 
+/// What to do about a refusal.
+fn hint(is_given: &bool) -> &'static str {
+    if *is_given {
+        "What was given is not what it knows."
+    } else {
+        "Give --user, with EGRET_PASSWORD or --password-file, or set EGRET_TOKEN."
+    }
+}
+
 /// A text as it may stand in a path or a query.
 fn encoded(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
@@ -201,16 +241,18 @@ fn encoded(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::login::Login;
     use super::*;
 
     fn api(url: &str) -> Result<Api, ApiError> {
-        Api::new(&NodeArguments { url: url.to_owned(), timeout: 5 })
+        Api::new(&NodeArguments { url: url.to_owned(), timeout: 5, login: Login::default() })
     }
 
     #[test]
     fn addresses_are_judged_before_anything_is_sent() {
         assert_eq!(api("http://127.0.0.1:5801/").expect("an address").url(), "http://127.0.0.1:5801");
         assert!(matches!(api("https://host"), Err(ApiError::Https(_))));
+        assert!(matches!(api("http://me:secret@host:5801"), Err(ApiError::LoginInAddress)));
         for wrong in ["", "http://", "127.0.0.1:5801", "http://a b", "ftp://x", "http://host/?a=b"] {
             assert!(matches!(api(wrong), Err(ApiError::Address(_))), "{wrong}");
         }

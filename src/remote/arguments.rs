@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
+use super::login::Login;
 use crate::cli::ConfigArguments;
 
 /// Commands that talk to a node.
@@ -53,6 +54,9 @@ pub struct NodeArguments {
     /// Seconds that an answer may take
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: u64,
+
+    #[command(flatten)]
+    pub login: Login,
 }
 
 impl NodeArguments {

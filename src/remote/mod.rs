@@ -3,6 +3,7 @@
 mod api;
 mod arguments;
 mod job;
+mod login;
 mod logs;
 mod show;
 mod submit;

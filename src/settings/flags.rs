@@ -13,6 +13,11 @@ pub struct SettingFlags {
     pub given: Vec<(&'static Setting, String)>,
 }
 
+/// The settings that have a flag.
+fn with_flag() -> impl Iterator<Item = &'static Setting> {
+    table::all().filter(|setting| !setting.flag.is_empty())
+}
+
 fn argument(setting: &'static Setting) -> Arg {
     let default = (setting.show)(&Settings::default());
     let default = if default.is_empty() { String::new() } else { format!(" [default: {default}]") };
@@ -32,7 +37,7 @@ fn argument(setting: &'static Setting) -> Arg {
 
 impl Args for SettingFlags {
     fn augment_args(command: Command) -> Command {
-        command.args(table::all().map(argument))
+        command.args(with_flag().map(argument))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -48,7 +53,7 @@ impl FromArgMatches for SettingFlags {
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        for setting in table::all() {
+        for setting in with_flag() {
             if matches.value_source(setting.flag) == Some(ValueSource::CommandLine)
                 && let Some(value) = matches.get_one::<String>(setting.flag)
             {

@@ -4,6 +4,7 @@
 //! [`table`] is the one place that names them: it gives the keys of the file, the flags, their defaults, and
 //! `docs/settings.md`.
 
+mod auth;
 #[cfg(test)]
 mod docs;
 mod file;
@@ -27,6 +28,7 @@ use egret_runtime::job::JobSettings;
 use egret_runtime::logs::JobLogSettings;
 use egret_runtime::shard::CpuList;
 
+pub use auth::Auth;
 pub use flags::SettingFlags;
 pub use origin::{Origin, Origins};
 
@@ -51,6 +53,8 @@ pub struct Settings {
     pub node: NodeSettings,
     /// How SeaTunnel's API answers.
     pub seatunnel: SeaTunnelSettings,
+    /// Who may ask.
+    pub auth: Auth,
     /// What clients may do.
     pub http: HttpLimits,
     /// CPUs to run on; `None` for all.
@@ -81,6 +85,7 @@ impl Default for Settings {
             second_port_range: 100,
             node: NodeSettings::default(),
             seatunnel: SeaTunnelSettings::default(),
+            auth: Auth::default(),
             http: HttpLimits::default(),
             cores: None,
             work_nice: 10,
@@ -141,6 +146,7 @@ impl Settings {
             file::read(path, &mut read);
         }
         read.flags(flags);
+        read.find_secrets(|name| std::env::var(name).ok());
         read.finish()
     }
 

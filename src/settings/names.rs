@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use egret_http::Faces;
 use egret_http::seatunnel::{IdForm, is_context_path, read_tags};
+use egret_http::{Faces, Secret};
 
 use super::values::{at_least, parsed};
 
 /// Longest name of a cluster or a host, in bytes; the longest name that DNS has.
 const NAME_BYTES_MAX: usize = 255;
+/// Longest password or token.
+const SECRET_BYTES_MAX: usize = 1 << 10;
 
 /// A port, or none.
 pub fn port_or_off(text: &str) -> Result<Option<u16>, String> {
@@ -82,6 +84,32 @@ pub fn member_host(text: &str) -> Result<Arc<str>, String> {
         return Ok(host.into());
     }
     Err(format!("expected the name of a host or an address, like node-1.example.org or 10.0.0.7, found '{text}'"))
+}
+
+/// The name of a user.
+pub fn user(text: &str) -> Result<Arc<str>, String> {
+    let fits = |letter: char| !letter.is_control() && letter != ':';
+    if (1..=NAME_BYTES_MAX).contains(&text.len()) && text.chars().all(fits) {
+        return Ok(text.into());
+    }
+    Err(format!("expected a name without colons and control characters of 1 to {NAME_BYTES_MAX} bytes"))
+}
+
+/// A password. What was found is not told.
+pub fn secret(text: &str) -> Result<Secret, String> {
+    if (1..=SECRET_BYTES_MAX).contains(&text.len()) && !text.contains(char::is_control) {
+        return Ok(Secret::new(text));
+    }
+    Err(format!("expected a text of 1 to {SECRET_BYTES_MAX} bytes without control characters"))
+}
+
+/// A bearer token (RFC 6750). What was found is not told.
+pub fn token(text: &str) -> Result<Secret, String> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+    if (1..=SECRET_BYTES_MAX).contains(&text.len()) && text.bytes().all(fits) {
+        return Ok(Secret::new(text));
+    }
+    Err(format!("expected letters, digits and any of -._~+/= of 1 to {SECRET_BYTES_MAX} bytes"))
 }
 
 /// Tags, as `name=value,name=value` or as a JSON object.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::table::Setting;
 
 /// A place that gives values to settings. Later ones win.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// Nobody has said anything.
     Default,
@@ -20,8 +20,22 @@ pub enum Origin {
         /// The key of the original's that stands there.
         original: Option<&'static str>,
     },
+    /// An environment variable.
+    Environment(&'static str),
     /// A flag, without its dashes.
     Flag(&'static str),
+}
+
+impl Origin {
+    /// Which one wins: the one with the higher number.
+    pub fn rank(&self) -> u8 {
+        match self {
+            Self::Default => 0,
+            Self::File { .. } => 1,
+            Self::Environment(_) => 2,
+            Self::Flag(_) => 3,
+        }
+    }
 }
 
 impl fmt::Display for Origin {
@@ -30,6 +44,7 @@ impl fmt::Display for Origin {
             Self::Default => f.write_str("default"),
             Self::File { name, line, original: None } => write!(f, "{name}:{line}"),
             Self::File { name, line, original: Some(original) } => write!(f, "{name}:{line}, {original}"),
+            Self::Environment(variable) => write!(f, "${variable}"),
             Self::Flag(flag) => write!(f, "--{flag}"),
         }
     }

@@ -1,6 +1,7 @@
 //! Every setting: its key in the file, its flag, what it takes, what it means, and where it goes. This table has those
 //! of the machine, of logs and of jobs; the other tables are beside it.
 
+mod auth;
 mod http;
 mod listen;
 
@@ -20,7 +21,7 @@ type Set = fn(&mut Settings, &str) -> Result<(), String>;
 pub struct Setting {
     /// Its key in the file; a point parts a section from a key in it.
     pub key: &'static str,
-    /// Its flag, without the dashes.
+    /// Its flag, without the dashes; empty where it has none.
     pub flag: &'static str,
     /// What it takes.
     pub takes: &'static str,
@@ -35,7 +36,7 @@ pub struct Setting {
 
 /// All settings, in the order of the documentation.
 pub fn all() -> impl Iterator<Item = &'static Setting> + Clone {
-    listen::LISTEN.iter().chain(TABLE).chain(http::HTTP)
+    listen::LISTEN.iter().chain(auth::AUTH).chain(TABLE).chain(http::HTTP)
 }
 
 /// The setting of this key.
@@ -111,7 +112,7 @@ static TABLE: &[Setting] = &[
         takes: "a folder",
         meaning: "Where the node keeps what outlives it. By default $STATE_DIRECTORY (set by systemd), else \
                   $XDG_STATE_HOME/egret, else ~/.local/state/egret.",
-        set: |s, text| put(&mut s.state_folder, folder(text)),
+        set: |s, text| put(&mut s.state_folder, path(text, "a folder")),
         show: |s| s.state_folder.as_ref().map_or_else(String::new, |folder| folder.display().to_string()),
         originals: &[],
     },
@@ -120,7 +121,7 @@ static TABLE: &[Setting] = &[
         flag: "log-folder",
         takes: "a folder",
         meaning: "Where the logs of jobs are. By default the folder logs in the state folder. One node at a time uses it.",
-        set: |s, text| put(&mut s.log_folder, folder(text)),
+        set: |s, text| put(&mut s.log_folder, path(text, "a folder")),
         show: |s| s.log_folder.as_ref().map_or_else(String::new, |folder| folder.display().to_string()),
         originals: &[],
     },
@@ -271,7 +272,3 @@ static TABLE: &[Setting] = &[
 
 /// The least that a job may say for its checkpoints, too (contract B.7).
 const CHECKPOINT_MIN: Duration = Duration::from_millis(10);
-
-fn folder(text: &str) -> Result<Option<std::path::PathBuf>, String> {
-    if text.is_empty() { Err("expected a folder, found nothing".to_owned()) } else { Ok(Some(text.into())) }
-}

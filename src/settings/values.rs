@@ -1,5 +1,6 @@
 //! Values of settings as they are written, and back.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -19,6 +20,11 @@ pub fn count(text: &str, min: usize) -> Result<usize, String> {
     let expected = format!("a whole number of at least {min}");
     parsed(text, &expected)
         .and_then(|number| if number >= min { Ok(number) } else { Err(format!("expected {expected}, found '{text}'")) })
+}
+
+/// The path of something.
+pub fn path(text: &str, what: &str) -> Result<Option<PathBuf>, String> {
+    if text.is_empty() { Err(format!("expected {what}, found nothing")) } else { Ok(Some(text.into())) }
 }
 
 /// What is at least as large as `min`.

@@ -117,6 +117,13 @@ pub fn egret<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command
         .env_remove("RUST_BACKTRACE")
         .env_remove("EGRET_CONFIG")
         .env_remove("EGRET_URL")
+        .env_remove("EGRET_USER")
+        .env_remove("EGRET_PASSWORD")
+        .env_remove("EGRET_PASSWORD_FILE")
+        .env_remove("EGRET_TOKEN")
+        .env_remove("EGRET_TOKEN_FILE")
+        .env_remove("EGRET_AUTH_PASSWORD")
+        .env_remove("EGRET_AUTH_TOKEN")
         .env_remove("STATE_DIRECTORY")
         .stdin(Stdio::null());
     command

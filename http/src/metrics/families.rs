@@ -248,6 +248,7 @@ impl Live<'_> {
             ("accept", |shard| &shard.accept_errors),
             ("malformed", |shard| &shard.malformed),
             ("header_bytes_max", |shard| &shard.heads_too_large),
+            ("auth", |shard| &shard.unauthorized),
             ("uri_bytes_max", |shard| &shard.uris_too_long),
             ("body_bytes_max", |shard| &shard.bodies_too_large),
             ("bodies_bytes_max", |shard| &shard.bodies_without_room),

@@ -14,6 +14,7 @@ use egret_collectors::{Reading, Vitals};
 use egret_runtime::logs::JobLogs;
 use egret_runtime::shard::{Shards, run_blocking};
 
+use crate::auth::Guard;
 use crate::openapi;
 use crate::reply::Reply;
 use crate::seatunnel::BuiltLists;
@@ -63,6 +64,8 @@ pub(crate) struct Node {
     pub(crate) openapi: Bytes,
     /// Lists of jobs that any shard has built.
     pub(crate) lists: BuiltLists,
+    /// Who may ask.
+    pub(crate) guard: Guard,
     vitals: Arc<Vitals>,
 }
 
@@ -80,8 +83,9 @@ impl Node {
             tags: ArcSwap::from_pointee(config.node.tags.clone()),
             shards,
             stats,
-            openapi: openapi::render(&config.seatunnel),
             lists: BuiltLists::default(),
+            openapi: openapi::render(&config.seatunnel, &config.auth),
+            guard: Guard::new(&config.auth),
             vitals,
             settings: config.node.clone(),
         }

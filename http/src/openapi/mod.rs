@@ -1,10 +1,12 @@
 //! The description of the API at `/openapi.json`, made from the tables of routes when the node starts.
 
 mod operations;
+mod security;
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
+use crate::auth::AuthSettings;
 use crate::node::{self, Node, Scope};
 use crate::route::Verb;
 use crate::seatunnel::{self, Face, SeaTunnelSettings};
@@ -15,8 +17,10 @@ use operations::Operation;
 const SCHEMAS: &str = include_str!("schemas.json");
 
 /// Renders the description of both faces.
-pub(crate) fn render(settings: &SeaTunnelSettings) -> Bytes {
-    document(settings).to_string().into()
+pub(crate) fn render(settings: &SeaTunnelSettings, auth: &AuthSettings) -> Bytes {
+    let mut document = document(settings);
+    security::describe(&mut document, auth);
+    document.to_string().into()
 }
 
 fn document(settings: &SeaTunnelSettings) -> Value {
