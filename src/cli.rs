@@ -48,6 +48,9 @@ pub enum Command {
     /// Start a node: run jobs, take jobs over HTTP, show them
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(Serve),
+    /// Print the settings that a node would have, and where each comes from
+    #[command(after_help = CONFIG_EXAMPLES)]
+    Config(Config),
     #[command(flatten)]
     Remote(Remote),
     /// List the plugins that jobs may use, or the options of one
@@ -105,6 +108,15 @@ Examples:
   egret serve --host 0.0.0.0        # reachable from everywhere: put something in front that asks who is there
 
 SIGTERM or Ctrl-C: no new requests, running requests finish, jobs are stopped, exit status 0.";
+
+const CONFIG_EXAMPLES: &str = "\
+Examples:
+  egret config --config egret.yaml
+  egret config --config seatunnel.yaml --config hazelcast.yaml > egret.yaml
+  egret config --json --port 5802
+
+It takes what `egret serve` takes, and judges it in the same way: exit status 1, and every mistake at once. What it
+prints is an egret.yaml; secrets are left out of it.";
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -190,17 +202,35 @@ pub struct Serve {
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
 
+    #[command(flatten)]
+    pub node: NodeSettings,
+
+    /// Value of `${KEY}` in the configs; may be given many times, or with commas: a=1,b=2
+    #[arg(short = 'i', long = "variable", value_name = "KEY=VALUE")]
+    pub variables: Vec<Variable>,
+}
+
+/// Where the settings of a node come from.
+#[derive(Clone, Debug, Args)]
+pub struct NodeSettings {
     /// The settings of the node: an egret.yaml, or a seatunnel.yaml or hazelcast.yaml as it is; may be given several
     /// times, a later file winning. docs/settings.md has all keys
     #[arg(short = 'c', long, value_name = "FILE", env = "EGRET_CONFIG")]
     pub config: Vec<PathBuf>,
 
-    /// Value of `${KEY}` in the configs; may be given many times, or with commas: a=1,b=2
-    #[arg(short = 'i', long = "variable", value_name = "KEY=VALUE")]
-    pub variables: Vec<Variable>,
-
     #[command(flatten)]
     pub settings: SettingFlags,
+}
+
+/// `egret config`
+#[derive(Clone, Debug, Args)]
+pub struct Config {
+    #[command(flatten)]
+    pub node: NodeSettings,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `egret plugins`

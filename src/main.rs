@@ -16,6 +16,7 @@ macro_rules! tell {
 mod check;
 mod cli;
 mod client;
+mod config;
 mod logging;
 mod node;
 mod plugins;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         cli::Command::Run(run) => client::run(&run),
         cli::Command::Check(check) => check.config.needed(|| check::check(&check)),
         cli::Command::Serve(serve) => serve::serve(&serve, &logs),
+        cli::Command::Config(config) => config::config(&config),
         cli::Command::Remote(remote) => remote::run(&remote),
         cli::Command::Plugins(plugins) => plugins::plugins(&plugins),
         cli::Command::Encrypt(shade) => shade.config.needed(|| shade::encrypt(&shade)),

@@ -17,7 +17,7 @@ const LAST_LINES: Duration = Duration::from_secs(5);
 
 /// Runs the node until it is told to stop; gives the exit status.
 pub fn serve(arguments: &cli::Serve, slot: &JobLogSlot) -> u8 {
-    let read = match Settings::read(&arguments.config, &arguments.settings) {
+    let read = match Settings::read(&arguments.node.config, &arguments.node.settings) {
         Ok(read) => read,
         Err(error) => {
             tell!("{error}");

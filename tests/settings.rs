@@ -1,11 +1,11 @@
-//! The settings of a node as its operators see them: who may ask, what is forgotten when.
+//! The settings of a node as its operators see them: what is printed, who may ask, what is forgotten when.
 
 mod support;
 
 use serde_json::{Value, json};
 use support::http::{Client, Response};
 use support::node::{self, Node, maps};
-use support::program::{Program, egret};
+use support::program::{Ended, Program, egret};
 use support::{Folder, assert_holds, eventually};
 
 const SECRET: &str = "s3cret word";
@@ -17,6 +17,13 @@ fn job(name: &str) -> Value {
         "source": [{ "plugin_name": "FakeSource", "row.num": 3, "schema": { "fields": { "id": "bigint" } } }],
         "sink": [{ "plugin_name": "Blackhole" }],
     })
+}
+
+/// `egret config` with these arguments and this environment.
+fn config(arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
+    let mut command = egret(["config"]);
+    command.args(arguments).envs(environment.iter().copied());
+    Program::start(command).end()
 }
 
 /// A node that asks for the user `admin` with the password, and takes a token.
@@ -34,6 +41,61 @@ fn ask(client: &mut Client, method: &str, path: &str, line: &str) -> Response {
 
 /// `admin` and the password of [`guarded`].
 const RIGHT: &str = "authorization: Basic YWRtaW46czNjcmV0IHdvcmQ=\r\n";
+
+#[test]
+fn the_settings_are_printed_with_where_each_comes_from_and_without_secrets() {
+    let folder = Folder::new();
+    let file =
+        folder.write("egret.yaml", "port: 6001\nauth:\n  enabled: true\n  password: s3cret word\ntags: {a: 'x y'}\n");
+    let file = file.display().to_string();
+    let ended = config(&["--config", &file, "--newest-first"], &[("EGRET_AUTH_TOKEN", "hidden")]).expect_exit(0);
+    let lines: Vec<String> =
+        ended.stdout.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    for line in [
+        format!("port: 6001 # {file}:1"),
+        "second_port: 8080 # default".to_owned(),
+        "newest_first: true # --newest-first".to_owned(),
+        format!("auth.enabled: true # {file}:3"),
+        format!("# auth.password: ****** # {file}:4"),
+        "# auth.token: ****** # $EGRET_AUTH_TOKEN".to_owned(),
+        "http.body_bytes_max: 16MiB # default".to_owned(),
+        format!("tags: {{\"a\":\"x y\"}} # {file}:5"),
+    ] {
+        assert!(lines.contains(&line), "{line} is not in:\n{}", ended.stdout);
+    }
+    assert!(!ended.stdout.contains(SECRET) && !ended.stdout.contains("hidden"));
+    // It is an egret.yaml that says the same.
+    let again = folder.write("again.yaml", &ended.stdout).display().to_string();
+    let values = |ended: &Ended| -> Vec<(String, String)> {
+        let rows: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+        let text = |row: &Value, key: &str| row[key].as_str().expect("text").to_owned();
+        rows.as_array().expect("rows").iter().map(|row| (text(row, "key"), text(row, "value"))).collect()
+    };
+    let password = [("EGRET_AUTH_PASSWORD", SECRET), ("EGRET_AUTH_TOKEN", "hidden")];
+    let first = config(&["--json", "--config", &file, "--newest-first"], &password).expect_exit(0);
+    let second = config(&["--json", "--config", &again], &password).expect_exit(0);
+    assert_eq!(values(&first), values(&second));
+    assert!(!first.stdout.contains(SECRET));
+}
+
+#[test]
+fn the_originals_files_are_printed_as_ours_and_all_mistakes_of_all_files_are_told_at_once() {
+    let files = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/settings");
+    let [engine, member] = ["seatunnel_single.yaml", "hazelcast.yaml"].map(|name| format!("{files}/{name}"));
+    let ended = config(&["--config", &engine, "--config", &member], &[]).expect_exit(0);
+    assert_holds(&ended.stdout, &["5901", "hazelcast.network.port.port", "8090", "seatunnel.engine.http.port", "/api"]);
+    assert_holds(&ended.stderr, &[&format!("warning: {engine}:6: seatunnel.engine.backup-count means nothing here: ")]);
+    let folder = Folder::new();
+    let one = folder.write("one.yaml", "prot: 1\nport: many\n").display().to_string();
+    let two = folder.write("two.yaml", "logs_bytes_max: 1MiB\nauth: {enabled: true}\n").display().to_string();
+    let told = config(&["--config", &one, "--config", &two], &[]).expect_exit(1);
+    assert_eq!(told.stderr.lines().count(), 4, "{}", told.stderr);
+    assert_holds(
+        &told.stderr,
+        &["one.yaml:1:1: 'prot'", "one.yaml:2:1: 'port'", "two.yaml:1)", "there is no password"],
+    );
+    assert_eq!(told.stdout, "");
+}
 
 #[test]
 fn with_a_password_every_path_asks_for_it_but_the_health() {

@@ -12,6 +12,7 @@ mod flags;
 mod names;
 mod origin;
 mod originals;
+mod shown;
 mod table;
 mod together;
 mod values;
@@ -31,6 +32,7 @@ use egret_runtime::shard::CpuList;
 pub use auth::Auth;
 pub use flags::SettingFlags;
 pub use origin::{Origin, Origins};
+pub use shown::{Shown, shown};
 
 /// Everything that can be set about a node.
 #[derive(Clone, Debug)]
