@@ -237,6 +237,11 @@ impl JobLogs {
         }
     }
 
+    /// Lines that wait to be written.
+    pub fn waiting(&self) -> usize {
+        self.shared.queue.len()
+    }
+
     /// Lines that were dropped because too many waited, since the node was started.
     pub fn dropped(&self) -> u64 {
         self.shared.dropped.load(Ordering::Relaxed)

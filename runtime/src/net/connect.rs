@@ -97,7 +97,7 @@ async fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, ConnectError> 
 
 #[cfg(test)]
 mod tests {
-    use super::super::claim;
+    use super::super::{claim, outgoing_open};
     use super::*;
     use crate::file::block_on;
 
@@ -109,6 +109,7 @@ mod tests {
         let address = held.address();
         let peer = block_on(async || {
             let stream = connect("127.0.0.1", address.port(), PATIENCE).await.expect("a connection");
+            assert!(outgoing_open() >= 1, "it is counted");
             stream.peer().expect("a peer")
         });
         assert_eq!(peer.expect("an executor"), address);

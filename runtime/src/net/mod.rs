@@ -14,5 +14,5 @@ pub use claim::{Claim, ClaimError, ListenSocket, claim};
 pub use connect::{ConnectError, connect};
 pub use limit::raise_open_files_limit;
 pub use listener::{Listener, out_of_descriptors};
-pub use stream::Stream;
+pub use stream::{Stream, outgoing_open};
 pub use tls::{Connection, TlsStream, Trust, TrustError};

@@ -6,6 +6,7 @@ use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -15,11 +16,37 @@ use socket2::SockRef;
 /// A TCP connection; belongs to the executor that accepted or opened it. Dropping it closes it.
 pub struct Stream {
     inner: glommio::net::TcpStream,
+    /// There for a connection that this side has opened.
+    _outgoing: Option<Outgoing>,
+}
+
+/// Connections of this process that were opened by it and are not closed.
+static OUTGOING: AtomicU64 = AtomicU64::new(0);
+
+/// Connections that this process has opened to others, by [`Stream::connect`], and that are open now.
+pub fn outgoing_open() -> u64 {
+    OUTGOING.load(Ordering::Relaxed)
+}
+
+/// Counts for as long as it lives.
+struct Outgoing;
+
+impl Outgoing {
+    fn new() -> Self {
+        OUTGOING.fetch_add(1, Ordering::Relaxed);
+        Self
+    }
+}
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        OUTGOING.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Stream {
     pub(super) fn accepted(inner: glommio::net::TcpStream) -> Self {
-        let stream = Self { inner };
+        let stream = Self { inner, _outgoing: None };
         // Neither can fail on a TCP socket; where one did, the connection would work all the same.
         let _ = stream.socket().set_tcp_nodelay(true);
         let _ = stream.socket().set_cloexec(true);
@@ -33,7 +60,9 @@ impl Stream {
     pub async fn connect(address: SocketAddr, timeout: Duration) -> io::Result<Self> {
         let timeout = timeout.max(Duration::from_millis(1));
         let inner = glommio::net::TcpStream::connect_timeout(address, timeout).await.map_err(io::Error::from)?;
-        Ok(Self::accepted(inner))
+        let mut stream = Self::accepted(inner);
+        stream._outgoing = Some(Outgoing::new());
+        Ok(stream)
     }
 
     /// Reads into a buffer that need not be initialised, and answers with the number of bytes at its start that are

@@ -78,6 +78,11 @@ impl BlockingPool {
         })
     }
 
+    /// Closures that wait for a thread.
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Runs a closure on one of the threads.
     pub(super) fn run<R: Send + 'static>(&self, closure: impl FnOnce() -> R + Send + 'static) -> Blocking<R> {
         let (sender, result) = oneshot::channel();
@@ -161,6 +166,7 @@ mod tests {
             thread::yield_now();
         }
         let waiting = [(); 2].map(|()| pool.run(|| true));
+        assert_eq!(pool.waiting(), 2);
         assert_eq!(block_on(pool.run(|| true)), Err(BlockingError::Full(2)));
         go.send(()).expect("the thread waits");
         assert_eq!(block_on(first), Ok(true));

@@ -212,6 +212,9 @@ impl Core {
 
     pub(super) fn stats(&self) -> ExecutorStats {
         let counters = &self.counters;
+        // The executor goes on meanwhile: the two may be of different moments.
+        let done = counters.commands_done.get();
+        let commands = counters.commands.get();
         ExecutorStats {
             name: self.name.clone(),
             shard: self.shard,
@@ -219,11 +222,14 @@ impl Core {
             cpu: self.cpu,
             progress: counters.progress.get(),
             mailbox_depth: self.mailbox.len(),
+            mailbox_capacity: self.mailbox.capacity(),
             mailbox_refused: counters.refused(),
             tasks: counters.tasks.get(),
             ready: counters.ready.get(),
             started: counters.started.get(),
             panicked: counters.panicked.get(),
+            commands,
+            commands_running: commands.saturating_sub(done),
             slices: counters.polls.get(),
             busy_ns: counters.busy_ns.get(),
             longest_slice_ns: counters.longest_poll_ns.get(),

@@ -30,6 +30,8 @@ struct Task {
     state: Arc<TaskState>,
     waker: Waker,
     group: u32,
+    /// It came by the mailbox.
+    is_command: bool,
 }
 
 /// A group with tasks on this executor.
@@ -177,13 +179,14 @@ impl Driver {
     }
 
     fn take_message(&mut self, Message { group, build }: Message) {
+        self.core.counters.commands.add(1);
         let future = build();
         match group {
-            None => self.start(future, OWN_GROUP),
-            Some(group) if group.is_cancelled() => drop_guarded(&self.core, future),
+            None => self.start(future, OWN_GROUP, true),
+            Some(group) if group.is_cancelled() => self.drop_unstarted(future, true),
             Some(group) => {
                 let number = self.number_of(group);
-                self.start(future, number);
+                self.start(future, number, true);
             }
         }
     }
@@ -192,7 +195,7 @@ impl Driver {
     fn take_spawned(&mut self) {
         let spawned = local::with(|local| std::mem::take(&mut *local.spawned.borrow_mut())).unwrap_or_default();
         for (future, group) in spawned {
-            self.start(future, group.unwrap_or(OWN_GROUP));
+            self.start(future, group.unwrap_or(OWN_GROUP), false);
         }
     }
 
@@ -205,13 +208,13 @@ impl Driver {
         }
     }
 
-    fn start(&mut self, future: LocalFuture, group: u32) {
+    fn start(&mut self, future: LocalFuture, group: u32, is_command: bool) {
         let Some(Some(owner)) = self.groups.get_mut(group as usize) else {
-            return drop_guarded(&self.core, future);
+            return self.drop_unstarted(future, is_command);
         };
         owner.tasks += 1;
         if owner.state.is_cancelled() {
-            drop_guarded(&self.core, future);
+            self.drop_unstarted(future, is_command);
             return self.leave_group(group);
         }
         let index = self.free.pop().unwrap_or_else(|| {
@@ -220,10 +223,16 @@ impl Driver {
         });
         let state = TaskState::new(index, self.core.clone());
         let waker = Waker::from(state.clone());
-        self.tasks[index as usize] = Some(Task { future, state, waker, group });
+        self.tasks[index as usize] = Some(Task { future, state, waker, group, is_command });
         self.live += 1;
         self.core.counters.started.add(1);
         self.token.enqueue(group, index);
+    }
+
+    /// A task whose group was cancelled before it could start.
+    fn drop_unstarted(&self, future: LocalFuture, is_command: bool) {
+        drop_guarded(&self.core, future);
+        self.core.counters.commands_done.add(u64::from(is_command));
     }
 
     /// The token's number of a group.
@@ -285,6 +294,7 @@ impl Driver {
         task.state.end();
         self.free.push(index);
         self.live -= 1;
+        self.core.counters.commands_done.add(u64::from(task.is_command));
         let job = self.groups.get(task.group as usize).and_then(Option::as_ref).and_then(|group| group.state.job);
         enter_task(task.group, job, Instant::now());
         drop_guarded(&self.core, task.future);

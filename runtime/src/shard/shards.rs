@@ -183,6 +183,11 @@ impl Shards {
         self.inner.blocking.run(closure)
     }
 
+    /// Closures that wait for a thread on which they may block.
+    pub fn blocking_waiting(&self) -> usize {
+        self.inner.blocking.waiting()
+    }
+
     /// The counters of all executors: the fronts by shard, then the works.
     pub fn stats(&self) -> Vec<ExecutorStats> {
         self.inner.cores.iter().map(|core| core.stats()).collect()

@@ -27,6 +27,9 @@ pub(super) struct Counters {
     pub(super) tasks: Counter,
     pub(super) started: Counter,
     pub(super) panicked: Counter,
+    /// Messages taken from the mailbox, and those of them whose task has ended or was dropped.
+    pub(super) commands: Counter,
+    pub(super) commands_done: Counter,
     /// The task and group being polled, and since when (nanoseconds of the core's clock; 0: none).
     pub(super) poll_task: Counter,
     pub(super) poll_group: Counter,
@@ -52,6 +55,8 @@ pub struct ExecutorStats {
     pub progress: u64,
     /// Messages that wait in its mailbox now.
     pub mailbox_depth: usize,
+    /// Messages that its mailbox holds at most.
+    pub mailbox_capacity: usize,
     /// Messages refused because the mailbox was full.
     pub mailbox_refused: u64,
     /// Tasks that exist now.
@@ -62,6 +67,10 @@ pub struct ExecutorStats {
     pub started: u64,
     /// Tasks that panicked.
     pub panicked: u64,
+    /// Commands: messages that it has taken from its mailbox, each of which starts a task.
+    pub commands: u64,
+    /// Commands of those whose task has not ended yet.
+    pub commands_running: u64,
     /// Slices: polls of tasks.
     pub slices: u64,
     /// Nanoseconds of all slices together.

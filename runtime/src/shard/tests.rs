@@ -257,6 +257,33 @@ fn spin(work: &WorkHandle, group: &WorkGroup) -> Arc<AtomicU64> {
     steps
 }
 
+#[test]
+fn commands_are_counted_when_they_are_taken_and_when_they_end() {
+    let (shards, front, work) = start(one_cpu());
+    let counts = |executor: usize| {
+        let stats = shards.stats().swap_remove(executor);
+        (stats.commands, stats.commands_running)
+    };
+    let go = Signal::new();
+    let wait = go.wait();
+    let waiting = front.call(move || async move {
+        // A task that it starts by itself is no command.
+        spawn_local(std::future::pending());
+        wait.await;
+    });
+    assert!(eventually(|| counts(0) == (1, 1)));
+    assert_eq!(block_on(front.call(|| async {})), Ok(()));
+    assert!(eventually(|| counts(0) == (2, 1)), "the task of a call ends after its reply");
+    go.set();
+    assert_eq!(block_on(waiting), Ok(()));
+    assert!(eventually(|| counts(0) == (2, 0)));
+    let group = WorkGroup::new(1);
+    group.cancel();
+    work.spawn(&group, std::future::pending::<()>).expect("room");
+    assert!(eventually(|| counts(1) == (1, 0)), "one that is dropped at once has ended");
+    shards.stop(STOP).expect("stop");
+}
+
 /// Waits until the condition holds, 20 s at most; says whether it does.
 fn eventually(mut condition: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + Duration::from_secs(20);
