@@ -1,13 +1,27 @@
-//! What is gathered from outside of the jobs: the machine, this process, its threads.
+//! What is gathered from outside of the jobs: the machine, this process, its limits, its threads, its heap.
 //!
-//! Everything here reads `/proc` and so may block: call it on a blocking thread. What handlers of requests need is kept
-//! as the last reading ([`Vitals::latest`]), which costs them nothing.
+//! One thread reads it all, the [`Sampler`]'s; who needs a value takes the newest [`Sample`], which costs a load of a
+//! pointer. `ARCHITECTURE.md`, "The life of a sample", has the design; `docs/system-monitoring.md` says where each value
+//! comes from.
+//!
+//! Nothing here fails: what the kernel does not tell is `None`.
 
 // What comes from outside must not be able to end a task, let alone the process: tests alone may unwrap.
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
 
+mod details;
+mod group;
+mod heap;
+mod kept;
+mod load;
+mod sampler;
+mod text;
 mod threads;
 mod vitals;
 
-pub use threads::{ThreadDump, ThreadState, threads};
-pub use vitals::{Machine, Process, Reading, Vitals, VitalsError};
+pub use details::{Details, Disk, Interface, Pressure, ProcessIo, Stalls};
+pub use heap::{Heap, SizeClass};
+pub use load::Loads;
+pub use sampler::{Part, Parts, Renewal, Renewed, Sample, Sampler, SamplerSettings, SamplerStats, StartError};
+pub use threads::{ThreadSample, ThreadState};
+pub use vitals::{Machine, Process, Vitals};

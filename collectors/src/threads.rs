@@ -1,17 +1,18 @@
 //! The threads of this process as the kernel knows them.
 
 use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use procfs::process::Process;
-
-use crate::VitalsError;
+use crate::kept::read_into;
+use crate::text;
 
 /// What a thread does, in the words of Java (contract A.4, `thread-dump`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ThreadState {
     /// On a CPU, or waiting for one.
     Runnable,
-    /// Waiting in the kernel for a device or a page.
+    /// Waiting in the kernel for a device or a page, or halted by a debugger or a signal.
     Blocked,
     /// Waiting for an event.
     Waiting,
@@ -33,9 +34,11 @@ impl ThreadState {
     /// From the letter of `/proc/<pid>/task/<tid>/stat`.
     fn from_letter(letter: char) -> Self {
         match letter {
-            'R' => Self::Runnable,
-            'D' | 'T' | 't' => Self::Blocked,
+            // W is one that is being woken.
+            'R' | 'W' => Self::Runnable,
+            'D' | 'K' | 'T' | 't' => Self::Blocked,
             'Z' | 'X' | 'x' => Self::Terminated,
+            // S and I sleep, P is parked.
             _ => Self::Waiting,
         }
     }
@@ -43,51 +46,71 @@ impl ThreadState {
 
 /// One thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ThreadDump {
+pub struct ThreadSample {
     /// Its id in the kernel.
     pub id: i32,
     /// Its name, at most 15 bytes.
     pub name: String,
     /// What it does.
     pub state: ThreadState,
+    /// Time on CPUs, by the kernel's ticks (10 ms).
+    pub cpu_time: Duration,
     /// Where it is, innermost first, as far as the kernel tells: the frames of a call into the kernel for those who may
     /// see them, else the place where it waits. Empty for one that runs.
     pub stack: Vec<String>,
 }
 
-/// All threads, by name and then by id. Reads `/proc`: for blocking threads.
-///
-/// # Errors
-/// When the kernel does not show this process to itself.
-pub fn threads() -> Result<Vec<ThreadDump>, VitalsError> {
-    let tasks = Process::myself().and_then(|process| process.tasks()).map_err(VitalsError::read("/proc/self/task"))?;
-    // A thread may end while it is looked at.
-    let mut threads: Vec<ThreadDump> = tasks
-        .filter_map(|task| {
-            let task = task.ok()?;
-            let stat = task.stat().ok()?;
-            Some(ThreadDump {
-                id: task.tid,
-                name: stat.comm,
-                state: ThreadState::from_letter(stat.state),
-                stack: stack(task.tid),
-            })
-        })
-        .collect();
-    threads.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
-    Ok(threads)
+/// Reads `self/task` below a folder, which is `/proc` but for tests.
+#[derive(Debug)]
+pub(crate) struct ThreadsReader {
+    tasks: PathBuf,
+    buffer: Vec<u8>,
+    nanos_a_tick: u64,
+    told: bool,
 }
 
-fn stack(id: i32) -> Vec<String> {
+impl ThreadsReader {
+    pub(crate) fn new(root: &Path) -> Self {
+        let nanos_a_tick = 1_000_000_000 / procfs::ticks_per_second().max(1);
+        Self { tasks: root.join("proc/self/task"), buffer: Vec::new(), nanos_a_tick, told: false }
+    }
+
+    /// All threads, by name and then by id.
+    pub(crate) fn read(&mut self) -> Vec<ThreadSample> {
+        let mut threads = match fs::read_dir(&self.tasks) {
+            // A thread may end while it is looked at.
+            Ok(tasks) => tasks.filter_map(|task| self.thread(&task.ok()?.path())).collect::<Vec<_>>(),
+            Err(error) => {
+                if !std::mem::replace(&mut self.told, true) {
+                    tracing::warn!("{} cannot be read, the threads are not known: {error}", self.tasks.display());
+                }
+                Vec::new()
+            }
+        };
+        threads.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
+        threads
+    }
+
+    fn thread(&mut self, task: &Path) -> Option<ThreadSample> {
+        let id = task.file_name()?.to_str()?.parse().ok()?;
+        let stat = text::task_stat(read_into(&task.join("stat"), &mut self.buffer)?)?;
+        let state = ThreadState::from_letter(stat.state);
+        let cpu_time = Duration::from_nanos(stat.cpu_ticks.saturating_mul(self.nanos_a_tick));
+        let name = stat.name.to_owned();
+        Some(ThreadSample { id, name, state, cpu_time, stack: stack(task, &mut self.buffer) })
+    }
+}
+
+fn stack(task: &Path, buffer: &mut Vec<u8>) -> Vec<String> {
     // Only root may read the frames, and only of some kernels.
-    if let Ok(frames) = fs::read_to_string(format!("/proc/self/task/{id}/stack")) {
+    if let Some(frames) = read_into(&task.join("stack"), buffer) {
         let frames: Vec<String> = frames.lines().filter_map(frame).collect();
         if !frames.is_empty() {
             return frames;
         }
     }
-    match fs::read_to_string(format!("/proc/self/task/{id}/wchan")) {
-        Ok(place) if !matches!(place.trim(), "" | "0") => vec![format!("kernel.{}", place.trim())],
+    match read_into(&task.join("wchan"), buffer) {
+        Some(place) if !matches!(place.trim(), "" | "0") => vec![format!("kernel.{}", place.trim())],
         _ => Vec::new(),
     }
 }
@@ -104,24 +127,49 @@ mod tests {
     use super::*;
 
     #[test]
-    fn threads_have_their_names_and_say_whether_they_run() {
+    fn threads_have_their_names_ids_and_say_whether_they_run() {
+        let mut reader = ThreadsReader::new(Path::new("/"));
         let (stop, waiting) = std::sync::mpsc::sync_channel::<()>(1);
-        let thread = std::thread::Builder::new().name("sleeping-beauty".into()).spawn(move || waiting.recv());
-        let thread = thread.expect("a thread");
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        let sleep = move || {
+            // SAFETY: the call takes nothing and cannot fail.
+            let _ = tell.send(unsafe { libc::gettid() });
+            waiting.recv()
+        };
+        let thread = std::thread::Builder::new().name("sleeping-beauty".into()).spawn(sleep).expect("a thread");
+        let id = told.recv().expect("its id");
+        let patience = std::time::Instant::now() + Duration::from_secs(10);
         let found = loop {
-            let threads = threads().expect("threads");
+            let threads = reader.read();
             assert!(threads.windows(2).all(|pair| pair[0].name <= pair[1].name));
-            assert!(threads.iter().any(|thread| thread.state == ThreadState::Runnable), "this one runs");
+            // SAFETY: as above.
+            let own = unsafe { libc::gettid() };
+            let own = threads.iter().find(|thread| thread.id == own).expect("this one");
+            assert_eq!(own.state, ThreadState::Runnable, "this one runs");
             let beauty = threads.into_iter().find(|thread| thread.name == "sleeping-beauty");
-            // It takes a moment to get its name, and to fall asleep.
+            // It takes a moment to fall asleep.
             if let Some(beauty) = beauty.filter(|thread| thread.state == ThreadState::Waiting) {
                 break beauty;
             }
+            assert!(std::time::Instant::now() < patience, "it does not fall asleep");
             std::thread::yield_now();
         };
-        assert!(found.id > 0);
+        assert_eq!(found.id, id);
         drop(stop);
         thread.join().expect("it ends").expect_err("nothing was sent");
+        assert!(reader.read().iter().all(|thread| thread.id != id), "it is gone");
+    }
+
+    #[test]
+    fn without_files_there_are_no_threads() {
+        let tree = tempfile::tempdir().expect("a folder");
+        let mut reader = ThreadsReader::new(tree.path());
+        assert_eq!(reader.read(), []);
+        fs::create_dir_all(tree.path().join("proc/self/task/12")).expect("created");
+        fs::create_dir_all(tree.path().join("proc/self/task/no-number")).expect("created");
+        assert_eq!(reader.read(), []);
+        fs::write(tree.path().join("proc/self/task/12/stat"), "12 (broken").expect("written");
+        assert_eq!(reader.read(), []);
     }
 
     #[test]

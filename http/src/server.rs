@@ -108,6 +108,9 @@ pub enum StartError {
     /// A limit or a setting makes no sense.
     #[error("{0}")]
     Limit(String),
+    /// What reads the machine does not start.
+    #[error(transparent)]
+    Sampler(#[from] egret_collectors::StartError),
 }
 
 /// The running server. Dropping it closes it without waiting for requests.
@@ -135,7 +138,7 @@ impl Server {
         localtime::load_zone();
         let (addresses, sockets) = claim_all(config, shards.len())?;
         let stats: Vec<_> = (0..shards.len()).map(|_| Arc::new(ShardStats::new(routes().count()))).collect();
-        let node = Arc::new(Node::new(config, addresses[0], shards.clone(), stats.clone()));
+        let node = Arc::new(Node::new(config, addresses[0], shards.clone(), stats.clone())?);
         let mut server = Self { addresses, stats, stops: Vec::new() };
         for (index, sockets) in sockets.into_iter().enumerate() {
             server.start_shard(shards, index, sockets, config, (jobs, &node))?;

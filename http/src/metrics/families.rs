@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use egret_collectors::Reading;
+use egret_collectors::{Details, Part, Vitals};
 use egret_runtime::metrics::{Buckets, Counter};
 use egret_runtime::shard::{ExecutorStats, Side, give_way};
 
@@ -45,7 +45,8 @@ const EXECUTORS: [&str; 8] =
 /// What there is to tell at a moment.
 pub(super) struct Live<'n> {
     pub(super) node: &'n Node,
-    pub(super) reading: &'n Reading,
+    pub(super) vitals: &'n Vitals,
+    pub(super) details: &'n Details,
     pub(super) tally: JobTally,
     pub(super) counts: JobCounts,
     pub(super) executors: Vec<ExecutorStats>,
@@ -145,46 +146,78 @@ impl Live<'_> {
             text.family(Kind::Gauge, family, "There are no partitions here; nothing is being moved.")
                 .sample(&[("address", &address)], value);
         }
-        let process = &self.reading.process;
         text.family(Kind::Gauge, "jvm_info", "There is no such machine here, always 1.")
             .sample(&[("runtime", "native"), ("vendor", "egret"), ("version", Node::VERSION)], 1.0);
         let mut one = |family, help, labels: &[(&str, &str)], value| {
             _ = text.family(Kind::Gauge, family, help).sample(labels, value)
         };
-        let heap = [("area", "heap")];
-        let (own, resident) = (process.memory_own as f64, process.memory_resident as f64);
-        one("jvm_memory_bytes_used", "Memory of the process' own that is in RAM.", &heap, own);
-        one("jvm_memory_bytes_committed", "Memory of the process that is in RAM.", &heap, resident);
-        one("jvm_memory_bytes_max", "Memory that the process may have.", &heap, process.memory_max as f64);
+        let area = [("area", "heap")];
+        let (process, heap) = (&self.vitals.process, self.vitals.heap.as_ref());
+        let number = |value: Option<u64>| value.unwrap_or_default() as f64;
+        one("jvm_memory_bytes_used", "Allocated memory.", &area, number(heap.map(|heap| heap.allocated)));
+        one("jvm_memory_bytes_committed", "Memory of the heap in RAM.", &area, number(heap.map(|heap| heap.resident)));
+        one("jvm_memory_bytes_max", "Memory that there may be.", &area, number(self.vitals.machine.memory_total));
         one("jvm_memory_pool_bytes_used", "There are no pools here.", &[("pool", "none")], 0.0);
         one("jvm_buffer_pool_used_bytes", "There are no pools here.", &[("pool", "none")], 0.0);
         one("jvm_classes_currently_loaded", "There are no classes here.", &[], 0.0);
-        one("jvm_threads_current", "Threads.", &[], process.threads as f64);
-        one("jvm_threads_peak", "Most threads that a reading has found.", &[], self.reading.threads_peak as f64);
+        one("jvm_threads_current", "Threads.", &[], number(process.threads));
+        one("jvm_threads_peak", "Most threads that a reading has found.", &[], number(process.threads_peak));
         one("jvm_gc_collection_seconds_count", "Nothing is collected here.", &[("gc", "none")], 0.0);
         one("jvm_gc_collection_seconds_sum", "Nothing is collected here.", &[("gc", "none")], 0.0);
     }
 
     /// The process and the machine.
     pub(super) fn process(&self, text: &mut Exposition) {
-        let (process, machine) = (&self.reading.process, &self.reading.machine);
-        text.family(Kind::Counter, "process_cpu_seconds", "Time on CPUs.").sample(&[], process.cpu_seconds);
+        let Vitals { machine, process, loads, .. } = self.vitals;
+        let cpu_seconds = process.cpu_time.as_secs_f64();
+        text.family(Kind::Counter, "process_cpu_seconds", "Time on CPUs.").sample(&[], cpu_seconds);
+        let number = |value: Option<u64>| value.map(|value| value as f64);
+        let average = machine.load_averages.map(|averages| averages[0]);
         let gauges = [
             ("process_start_time_seconds", "When the process was started, since 1970.", process.started),
-            ("process_open_fds", "Open files.", process.files as f64),
-            ("process_max_fds", "Files that may be open.", process.files_max as f64),
-            ("process_virtual_memory_bytes", "Addresses in use.", process.memory_virtual as f64),
-            ("process_resident_memory_bytes", "Memory in RAM.", process.memory_resident as f64),
-            ("egret_node_load_process", "Share of all CPUs that the process uses.", self.reading.process_load),
-            ("egret_node_load_system", "Share of all CPUs that is used.", self.reading.system_load),
-            ("egret_node_load_average", "Tasks that run or want to, over a minute.", machine.load_average),
-            ("egret_node_memory_total_bytes", "Memory of the machine.", machine.memory_total as f64),
-            ("egret_node_memory_free_bytes", "Memory that nobody uses.", machine.memory_free as f64),
-            ("egret_slots_assigned", "Slots that jobs have.", self.tally.slots_assigned as f64),
+            ("process_open_fds", "Open files.", number(self.details.files)),
+            ("process_max_fds", "Files that may be open.", number(self.details.files_max)),
+            ("process_virtual_memory_bytes", "Addresses in use.", number(process.memory_virtual)),
+            ("process_resident_memory_bytes", "Memory in RAM.", number(process.memory_resident)),
+            ("egret_node_load_process", "Share of the CPUs it may use that the process uses.", loads.process),
+            ("egret_node_load_system", "Share of these CPUs that is used.", loads.system),
+            ("egret_node_load_average", "Tasks that run or want to, over a minute.", average),
+            ("egret_node_memory_total_bytes", "Memory of the machine, or its limit.", number(machine.memory_total)),
+            ("egret_node_memory_free_bytes", "Memory of it that nobody uses.", number(machine.memory_free)),
+            ("egret_slots_assigned", "Slots that jobs have.", Some(self.tally.slots_assigned as f64)),
         ];
-        gauges
-            .into_iter()
-            .for_each(|(family, help, value)| _ = text.family(Kind::Gauge, family, help).sample(&[], value));
+        for (family, help, value) in gauges {
+            // What the kernel does not tell is not there.
+            if let Some(value) = value {
+                text.family(Kind::Gauge, family, help).sample(&[], value);
+            }
+        }
+    }
+
+    /// The samples of machine and process, and what they cost.
+    pub(super) fn sampler(&self, text: &mut Exposition) {
+        let (sampler, stats) = (&self.node.sampler, self.node.sampler.stats());
+        text.family(Kind::Gauge, "egret_sample_age_seconds", "How old the newest sample is.");
+        for part in Part::ALL {
+            if let Some(age) = sampler.age(part) {
+                text.sample(&[("part", part.as_str())], age.as_secs_f64());
+            }
+        }
+        text.family(Kind::Counter, "egret_samples", "Samples taken.");
+        for part in Part::ALL {
+            text.sample(&[("part", part.as_str())], stats.samples[part as usize] as f64);
+        }
+        let counters = [
+            ("egret_sampler_cpu_seconds", "CPU time of the sampler's thread.", stats.cpu_time.as_secs_f64()),
+            ("egret_sampler_panics", "Readings that panicked.", stats.panics as f64),
+            ("egret_sampler_late", "Requests for which a new sample came too late.", stats.late as f64),
+            ("egret_sampler_refused", "Requests that took an old sample, too many waiting.", stats.refused as f64),
+        ];
+        for (family, help, value) in counters {
+            text.family(Kind::Counter, family, help).sample(&[], value);
+        }
+        text.family(Kind::Gauge, "egret_sampler_waiting", "Requests that wait for a new sample, or have given up.")
+            .sample(&[], stats.waiting as f64);
     }
 
     /// Ended jobs that are remembered, and the logs of jobs.

@@ -3,6 +3,7 @@
 mod families;
 mod text;
 
+use egret_collectors::Part;
 use egret_runtime::shard::give_way;
 
 use crate::jobs::JobService;
@@ -19,18 +20,17 @@ pub(crate) async fn render(node: &Node, jobs: &JobService, format: Format, conte
     if !node.settings.telemetry {
         return Reply::of_type(content_type, bytes::Bytes::new());
     }
-    let reading = match node.reading().await {
-        Ok(reading) => reading,
-        Err(busy) => return busy,
-    };
+    node.renew(Part::Vitals | Part::Details).await;
+    let (vitals, details) = (node.sampler.vitals(), node.sampler.details());
     let mut text = Exposition::new(format, &node.settings.cluster_name);
-    let live =
-        Live { node, reading: &reading, tally: jobs.tally(), counts: jobs.counts(), executors: node.shards.stats() };
+    let (tally, counts, executors) = (jobs.tally(), jobs.counts(), node.shards.stats());
+    let live = Live { node, vitals: &vitals, details: &details, tally, counts, executors };
     live.cluster(&mut text);
     live.pool(&mut text);
     live.original(&mut text);
     live.process(&mut text);
     live.kept(&mut text);
+    live.sampler(&mut text);
     live.executors(&mut text);
     give_way().await;
     live.requests(&mut text).await;

@@ -6,25 +6,21 @@ mod api;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use egret_collectors::{Reading, Vitals};
+use egret_collectors::{Parts, Renewal, Sampler, SamplerSettings};
 use egret_runtime::logs::JobLogs;
-use egret_runtime::shard::{Shards, run_blocking};
+use egret_runtime::shard::{Shards, sleep};
+use futures_lite::future::or;
 
 use crate::auth::Guard;
 use crate::openapi;
-use crate::reply::Reply;
 use crate::seatunnel::BuiltLists;
-use crate::server::ServerConfig;
+use crate::server::{ServerConfig, StartError};
 use crate::stats::ShardStats;
 
 pub(crate) use api::{Call, Endpoint, ROUTES, Scope, find, handle, route_names};
-
-/// How old what is read of the machine may be. Many requests in a row share one reading.
-const READING_AGE_MAX: Duration = Duration::from_millis(250);
 
 /// Names and values that mark a node (contract A.4, update-tags).
 pub(crate) type Tags = BTreeMap<String, String>;
@@ -42,11 +38,20 @@ pub struct NodeSettings {
     pub telemetry: bool,
     /// The logs of jobs; without them their endpoints are 404. Default: none.
     pub logs: Option<JobLogs>,
+    /// The bounds of sampling.
+    pub sampler: SamplerSettings,
 }
 
 impl Default for NodeSettings {
     fn default() -> Self {
-        Self { cluster_name: "seatunnel".into(), member_host: None, tags: BTreeMap::new(), telemetry: true, logs: None }
+        Self {
+            cluster_name: "seatunnel".into(),
+            member_host: None,
+            tags: BTreeMap::new(),
+            telemetry: true,
+            logs: None,
+            sampler: SamplerSettings::default(),
+        }
     }
 }
 
@@ -66,17 +71,19 @@ pub(crate) struct Node {
     pub(crate) lists: BuiltLists,
     /// Who may ask.
     pub(crate) guard: Guard,
-    vitals: Arc<Vitals>,
+    /// What is known of machine and process.
+    pub(crate) sampler: Sampler,
 }
 
 impl Node {
-    /// To be called from a thread that is no shard's: it reads `/proc` for the first time.
-    pub(crate) fn new(config: &ServerConfig, address: SocketAddr, shards: Shards, stats: Vec<Arc<ShardStats>>) -> Self {
-        let vitals = Arc::new(Vitals::default());
-        if let Err(error) = vitals.read(Duration::ZERO) {
-            tracing::warn!("the node cannot tell how the machine does: {error}");
-        }
-        Self {
+    /// To be called from a thread that is no shard's: the sampler's thread may use the CPUs that this one may.
+    pub(crate) fn new(
+        config: &ServerConfig,
+        address: SocketAddr,
+        shards: Shards,
+        stats: Vec<Arc<ShardStats>>,
+    ) -> Result<Self, StartError> {
+        Ok(Self {
             host: config.node.member_host.as_deref().map_or_else(|| host_of(address.ip()), str::to_owned),
             port: address.port(),
             uuid: uuid(),
@@ -86,9 +93,9 @@ impl Node {
             lists: BuiltLists::default(),
             openapi: openapi::render(&config.seatunnel, &config.auth),
             guard: Guard::new(&config.auth),
-            vitals,
+            sampler: Sampler::start(config.node.sampler.clone())?,
             settings: config.node.clone(),
-        }
+        })
     }
 
     /// Version of the program.
@@ -104,16 +111,18 @@ impl Node {
         format!("[{}]:{}", self.host, self.port)
     }
 
-    /// How machine and process do now. Does not block: a new reading is taken on a blocking thread.
-    pub(crate) async fn reading(&self) -> Result<Arc<Reading>, Reply> {
-        if let Some(reading) = self.vitals.latest(READING_AGE_MAX) {
-            return Ok(reading);
+    /// Waits until the newest samples are fresh, for a bounded time: then those that there are have to do.
+    pub(crate) async fn renew(&self, parts: impl Into<Parts>) {
+        let parts = parts.into();
+        if self.sampler.is_fresh(parts) {
+            return;
         }
-        let vitals = self.vitals.clone();
-        match run_blocking(move || vitals.read(READING_AGE_MAX)).await {
-            Ok(Ok(reading)) => Ok(reading),
-            Ok(Err(error)) => Err(Reply::busy(&format!("The node cannot tell how the machine does: {error}."))),
-            Err(error) => Err(Reply::busy(&error.to_string())),
+        let late = async {
+            sleep(self.sampler.patience(parts)).await;
+            Renewal::Late
+        };
+        if or(self.sampler.renewed(parts), late).await == Renewal::Late {
+            self.sampler.note_late();
         }
     }
 }

@@ -1,9 +1,9 @@
-//! running-threads and thread-dump (contract A.4). The kernel is asked on a blocking thread.
+//! running-threads and thread-dump (contract A.4), from the sampler's reading.
 
-use egret_collectors::{ThreadDump, threads};
-use egret_runtime::shard::run_blocking;
+use egret_collectors::{Part, ThreadSample};
 
 use super::SeaTunnel;
+use crate::json::JsonBuffer;
 use crate::reply::Reply;
 
 /// What stands for the class loader: there is none, and programs read it as a text.
@@ -30,12 +30,12 @@ impl SeaTunnel {
         .await
     }
 
-    async fn each_thread(&self, write: impl Fn(&ThreadDump, &mut crate::json::JsonBuffer)) -> Reply {
-        let threads = match run_blocking(threads).await {
-            Ok(Ok(threads)) => threads,
-            Ok(Err(error)) => return Reply::busy(&format!("The node cannot list its threads: {error}.")),
-            Err(error) => return Reply::busy(&error.to_string()),
-        };
+    async fn each_thread(&self, write: impl Fn(&ThreadSample, &mut JsonBuffer)) -> Reply {
+        self.node.renew(Part::Threads).await;
+        let threads = self.node.sampler.threads();
+        if threads.taken.is_none() {
+            return Reply::busy("The threads have not been read yet: the kernel does not answer in time.");
+        }
         let mut json = self.json.borrow_mut();
         json.raw("[");
         for (index, thread) in threads.iter().enumerate() {

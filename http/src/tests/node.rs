@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use super::client::Response;
 use super::*;
 use crate::{Faces, NodeSettings};
+use egret_collectors::SamplerSettings;
 use serde_json::{Value, json};
 
 const MAPS: &str = "/hazelcast/rest/maps";
@@ -104,8 +105,12 @@ fn system_monitoring_has_every_key_in_its_order_and_texts_only() {
         assert_eq!(member["port"], running.address().port().to_string());
         assert_eq!(member["connection.count"], "1");
         let measured = |key: &str| {
-            let live = ["port", "processors", "physical", "swap", "heap", "load", "thread", "operations.completed"];
-            live.iter().any(|begin| key.starts_with(begin)).then_some("measured")
+            let live = ["port", "processors", "physical", "swap", "heap", "load", "thread", "operations"];
+            let queues = ["async", "client", "client.blocking", "io", "system", "operations"];
+            let queue = key.strip_prefix("executor.q.").and_then(|rest| rest.strip_suffix(".size"));
+            let is_queue = |name: &str| queue == Some(name);
+            let is_live = live.iter().any(|begin| key.starts_with(begin)) || queues.into_iter().any(is_queue);
+            is_live.then_some("measured")
         };
         expected("seatunnel/system-monitoring-information", &masked(members[0].clone(), measured));
     }
@@ -225,6 +230,48 @@ fn jobs_have_series_of_what_they_read_and_wrote() {
     assert!(text.contains("egret_slots_assigned{cluster=\"seatunnel\",} 2.0\n"), "{text}");
     assert!(text.contains("egret_jobs_ended_total{cluster=\"seatunnel\",state=\"finished\",} 0.0\n"), "{text}");
     assert_families_are_whole(&text);
+}
+
+#[test]
+fn samples_are_renewed_for_who_asks_and_their_age_is_a_metric() {
+    let mut config = ServerConfig { listeners: vec![anywhere()], ..ServerConfig::default() };
+    let age_max = Duration::from_millis(50);
+    config.node.sampler =
+        SamplerSettings { age_max, wait_max: SamplerSettings::WAIT_MAX, ..SamplerSettings::default() };
+    let running = Running::configured(config);
+    let mut client = running.client();
+    let mut value_of = |family: &str, part: &str| -> Option<f64> {
+        let text = String::from_utf8(client.get("/metrics").body).expect("text");
+        assert_families_are_whole(&text);
+        let sample = format!("{family}{{cluster=\"seatunnel\",part=\"{part}\",}} ");
+        text.lines().find_map(|line| line.strip_prefix(&*sample)?.parse().ok())
+    };
+    for part in ["vitals", "details"] {
+        let age = value_of("egret_sample_age_seconds", part).expect("an age");
+        // The time from the look at the sample to the writing of its age counts, too.
+        assert!((0.0..10.0).contains(&age), "{part} {age}");
+    }
+    assert_eq!(value_of("egret_sample_age_seconds", "threads"), None, "nobody asked for them");
+    let before = value_of("egret_samples_total", "vitals").expect("a count");
+    eventually("old samples are renewed", || {
+        value_of("egret_samples_total", "vitals").is_some_and(|samples| samples > before)
+    });
+    assert_eq!(running.client().get("/running-threads").status, 200);
+    assert!(value_of("egret_sample_age_seconds", "threads").is_some());
+}
+
+#[test]
+fn a_sample_that_does_not_come_in_time_is_not_waited_for() {
+    let mut config = ServerConfig { listeners: vec![anywhere()], ..ServerConfig::default() };
+    // Every sample is too old, and none is waited for.
+    let never = Duration::ZERO;
+    config.node.sampler = SamplerSettings { age_max: never, wait_max: never, ..SamplerSettings::default() };
+    let running = Running::configured(config);
+    let mut client = running.client();
+    eventually("values of a sample", || {
+        let seen = json_of(&client.get("/system-monitoring-information"));
+        seen[0]["physical.memory.total"] != "0" && seen[0]["thread.count"] != "0"
+    });
 }
 
 #[test]
