@@ -268,6 +268,42 @@ static TABLE: &[Setting] = &[
             },
         }],
     },
+    Setting {
+        key: "sample_age_max",
+        flag: "sample-age-max",
+        takes: TIME,
+        meaning: "How old what is known of machine and process may be before it is read again for a request.",
+        set: |s, text| put(&mut s.node.sampler.age_max, duration(text)),
+        show: |s| show_duration(s.node.sampler.age_max),
+        originals: &[],
+    },
+    Setting {
+        key: "sample_wait_max",
+        flag: "sample-wait-max",
+        takes: TIME,
+        meaning: "How long a request waits for such a reading, at most 10s; then it is answered with the last one.",
+        set: |s, text| put(&mut s.node.sampler.wait_max, duration(text)),
+        show: |s| show_duration(s.node.sampler.wait_max),
+        originals: &[],
+    },
+    Setting {
+        key: "sample_waiters_max",
+        flag: "sample-waiters-max",
+        takes: COUNT,
+        meaning: "Requests that wait for such a reading at a time; further ones are answered with the last one.",
+        set: |s, text| put(&mut s.node.sampler.waiters_max, count(text, 1)),
+        show: |s| s.node.sampler.waiters_max.to_string(),
+        originals: &[],
+    },
+    Setting {
+        key: "load_window",
+        flag: "load-window",
+        takes: TIME,
+        meaning: "What the loads of machine and process are measured over, 100ms to 1h.",
+        set: |s, text| put(&mut s.node.sampler.load_window, duration(text)),
+        show: |s| show_duration(s.node.sampler.load_window),
+        originals: &[],
+    },
 ];
 
 /// The least that a job may say for its checkpoints, too (contract B.7).
