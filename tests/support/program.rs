@@ -203,6 +203,11 @@ impl Program {
         assert_eq!(set, 0, "the limit is set: {}", std::io::Error::last_os_error());
     }
 
+    /// Its id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn signal(&self, signal: i32) {
         // SAFETY: a plain system call. The process has not been waited for, so the id is still its own.
         let sent = unsafe { libc::kill(self.child.id().cast_signed(), signal) };
