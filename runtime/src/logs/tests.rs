@@ -151,6 +151,24 @@ fn logs_of_an_earlier_node_are_found_and_other_files_left_alone() {
 }
 
 #[test]
+fn both_halves_of_a_log_that_has_expired_go_from_the_disk() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    for (name, days) in [("job-1.log", 8), ("job-1.log.1", 9), ("job-2.log", 6)] {
+        fs::write(path(name), "old\n").expect("written");
+        let written = std::time::SystemTime::now() - Duration::from_secs(days * 24 * 60 * 60);
+        let file = File::options().write(true).open(path(name)).expect("a log");
+        file.set_modified(written).expect("a time");
+    }
+    // By default a log is kept for seven days.
+    let logs = open(folder.path());
+    assert!(logs.flush(PATIENCE));
+    let jobs: Vec<i64> = logs.list_now().iter().map(|file| file.job_id).collect();
+    assert_eq!(jobs, [2]);
+    assert!(!path("job-1.log").exists() && !path("job-1.log.1").exists() && path("job-2.log").exists());
+}
+
+#[test]
 fn one_node_at_a_time_uses_a_folder() {
     let folder = tempfile::tempdir().expect("a folder");
     let logs = open(folder.path());
