@@ -91,7 +91,7 @@ impl Client {
             return Some("-cn: there is no cluster to choose, the job runs in this process".into());
         }
         if self.restore.is_some() || self.savepoint.is_some() {
-            return Some("-r, -s: savepoints are not supported by this release".into());
+            return Some("-r, -s: the job runs in this process and its state goes with it; start a node with egret serve, and use egret savepoint ID and egret restore ID FILE".into());
         }
         match self {
             _ if !self.cancel_job.is_empty() => of_a_node("-can", "stop-job"),

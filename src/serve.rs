@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use egret_http::{NodeSettings, Server, ServerConfig, StartError};
-use egret_runtime::job::SubmitRequest;
+use egret_runtime::job::{JobScheduleStrategy, SubmitRequest};
 use egret_runtime::logs::{JobLogSlot, JobLogs};
 use egret_runtime::net::ClaimError;
 use egret_runtime::shard::signals;
@@ -82,6 +82,9 @@ fn serve_on(node: &node::Node, arguments: &cli::Serve, settings: &Settings, logs
     }
     for address in server.local_addrs() {
         tracing::info!("listening on http://{address}");
+    }
+    if settings.jobs.slots.dynamic && settings.jobs.slots.strategy == JobScheduleStrategy::Wait {
+        tracing::warn!("job_schedule_strategy: WAIT has no effect: slots are made on demand (dynamic_slot)");
     }
     tracing::info!("logs of jobs are in {}", logs.folder().display());
     if !settings.host.is_loopback() {

@@ -85,8 +85,8 @@ fn the_main_test_of_the_api_holds_over_both_faces() {
         assert_eq!(get("/running-job/123"), json!({"jobId": "123"}));
         let overview = get("/overview");
         assert!(overview["projectVersion"].is_string(), "{overview}");
-        // Slots are made on demand: those of the streaming job, for its enumerator and its one task.
-        assert_eq!((&overview["totalSlot"], &overview["workers"]), (&json!("2"), &json!("1")));
+        // Slots are made on demand: those of the streaming job, for its enumerator, its sink's commits and its one task.
+        assert_eq!((&overview["totalSlot"], &overview["workers"]), (&json!("3"), &json!("1")));
         let threads = get("/running-threads");
         assert!(threads[0]["threadName"].is_string() && threads[0]["classLoader"].is_string(), "{threads}");
         let dump = get("/thread-dump");

@@ -300,7 +300,7 @@ fn calls_made_for_the_client_of_the_original_work() {
         (&["-c", config, "--async"], "runs in this process and ends with it"),
         (&["-c", config, "-cj"], "cannot live on"),
         (&["-cn", "x", "-c", config], "no cluster to choose"),
-        (&["-r", "1", "-c", config], "savepoints are not supported"),
+        (&["-r", "1", "-c", config], "egret restore ID FILE"),
         (&["-can", "1", "2"], "stop-job"),
         (&["-l"], "running-jobs"),
         (&["-j", "1"], "job-info"),

@@ -139,6 +139,7 @@ impl Server {
         let (addresses, sockets) = claim_all(config, shards.len())?;
         let stats: Vec<_> = (0..shards.len()).map(|_| Arc::new(ShardStats::new(routes().count()))).collect();
         let node = Arc::new(Node::new(config, addresses[0], shards.clone(), stats.clone())?);
+        jobs.set_tags(config.node.tags.clone());
         let mut server = Self { addresses, stats, stops: Vec::new() };
         for (index, sockets) in sockets.into_iter().enumerate() {
             server.start_shard(shards, index, sockets, config, (jobs, &node))?;

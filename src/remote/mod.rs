@@ -116,6 +116,11 @@ fn stop(arguments: &Stop, savepoint: bool) -> Result<u8, ApiError> {
         return Ok(report(arguments, &api.known_job(arguments.id)?));
     }
     match wait_for_end(&api, arguments.id, &watch)? {
+        Some(job) if savepoint && job.state() != "SAVEPOINT_DONE" => {
+            report(arguments, &job);
+            tell!("error: there is no savepoint: {}", job.error().unwrap_or("the job ended before it was made"));
+            Ok(1)
+        }
         Some(job) => Ok(report(arguments, &job)),
         None => {
             tell!("the job is still being stopped; egret info {} tells how far it is", arguments.id);

@@ -4,6 +4,7 @@
 mod auth;
 mod http;
 mod listen;
+mod slots;
 
 use std::time::Duration;
 
@@ -36,7 +37,7 @@ pub struct Setting {
 
 /// All settings, in the order of the documentation.
 pub fn all() -> impl Iterator<Item = &'static Setting> + Clone {
-    listen::LISTEN.iter().chain(auth::AUTH).chain(TABLE).chain(http::HTTP)
+    listen::LISTEN.iter().chain(auth::AUTH).chain(TABLE).chain(slots::SLOTS).chain(http::HTTP)
 }
 
 /// The setting of this key.
@@ -257,7 +258,7 @@ static TABLE: &[Setting] = &[
         key: "checkpoint_timeout",
         flag: "checkpoint-timeout",
         takes: TIME,
-        meaning: "How long a checkpoint may take where the job does not say (`checkpoint.timeout`), at least 10ms.",
+        meaning: "How long a checkpoint, or a savepoint, may take where the job does not say (`checkpoint.timeout`), at least 10ms.",
         set: |s, text| put(&mut s.jobs.checkpoint_timeout, duration(text).and_then(|it| at_least(it, CHECKPOINT_MIN))),
         show: |s| show_duration(s.jobs.checkpoint_timeout),
         originals: &[Original {

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use clap::{Args as _, FromArgMatches as _};
+use egret_runtime::job::JobScheduleStrategy;
 
 use super::*;
 
@@ -129,6 +130,19 @@ fn text_that_is_no_yaml_is_told_with_its_place() {
     let told = problem("port: 1\nhost: \"open\n");
     assert!(told.starts_with("error: egret.yaml:"), "{told}");
     assert!(problem("port: 1\nport: 2\n").starts_with("error: egret.yaml:"));
+}
+
+#[test]
+fn slots_are_set_in_our_words_and_in_the_originals() {
+    let ours = "dynamic_slot: false\nslot-num: 20\njob_schedule_strategy: wait\n";
+    let originals =
+        "seatunnel: {engine: {job-schedule-strategy: WAIT, slot-service: {dynamic-slot: false, slot-num: 20}}}";
+    for text in [ours, originals] {
+        let slots = read_text(text).expect("valid").settings.jobs.slots;
+        assert_eq!((slots.dynamic, slots.count, slots.strategy), (false, 20, JobScheduleStrategy::Wait));
+    }
+    assert!(problem("job_schedule_strategy: LATER\n").contains("expected REJECT or WAIT, found 'LATER'"));
+    assert!(problem("slot_num: 0\n").contains("at least 1"));
 }
 
 #[test]

@@ -81,6 +81,10 @@ impl Sink for PlannedAssert {
         Some(Box::new(LedgerCommitter(Arc::clone(&self.ledger))))
     }
 
+    fn commits_in_memory(&self) -> bool {
+        true
+    }
+
     fn finish(&self) -> Result<(), TaskError> {
         let totals = self.ledger.totals();
         for (table, rules) in self.tables.iter().zip(self.rules.iter()) {

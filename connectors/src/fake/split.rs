@@ -161,12 +161,10 @@ impl SplitEnumerator for FakeSplits {
         }
     }
 
-    fn restore(&mut self, splits: Vec<Split>) {
-        let readers = self.returned.len();
-        for split in splits {
-            let owner = split.id.split('-').nth(1).and_then(|part| part.parse::<usize>().ok()).unwrap_or(0);
-            self.returned_ids.insert(Arc::clone(&split.id));
-            self.returned[owner % readers].push(split);
+    fn restore(&mut self, splits: Vec<Vec<Split>>) {
+        for (returned, splits) in self.returned.iter_mut().zip(splits) {
+            self.returned_ids.extend(splits.iter().map(|split| Arc::clone(&split.id)));
+            returned.extend(splits);
         }
     }
 
@@ -190,7 +188,12 @@ impl SplitEnumerator for FakeSplits {
         let (handed_out, waiting) = decode_snapshot(snapshot)
             .ok_or_else(|| TaskError::permanent("the checkpoint of a fake source cannot be read"))?;
         self.handed_out = handed_out;
-        self.restore(waiting);
+        let mut by_reader = vec![Vec::new(); self.returned.len()];
+        for split in waiting {
+            let owner = split.id.split('-').nth(1).and_then(|part| part.parse::<usize>().ok()).unwrap_or(0);
+            by_reader[owner % self.returned.len()].push(split);
+        }
+        self.restore(by_reader);
         Ok(())
     }
 }

@@ -383,7 +383,7 @@ fn a_restored_source_goes_on_where_it_stood() {
         let source = planned(text, 2, JobMode::Batch);
         let mut splits = source.enumerate(2).expect("splits");
         let mut ids = Vec::new();
-        let mut left = Vec::new();
+        let mut left = vec![Vec::new(); readers_after];
         for index in 0..2 {
             let mut reader = source.reader(&task(index, 2)).expect("a reader");
             if index == 0 {
@@ -394,7 +394,7 @@ fn a_restored_source_goes_on_where_it_stood() {
                     ids.extend(ints(&[batch]));
                 }
             }
-            left.extend(reader.snapshot().expect("splits"));
+            left[index % readers_after].extend(reader.snapshot().expect("splits"));
         }
         let snapshot = splits.snapshot();
         let mut restored = source.enumerate(readers_after).expect("splits");

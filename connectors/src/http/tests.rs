@@ -79,7 +79,7 @@ fn reader_at(source: &Arc<dyn Source>, splits: Option<Vec<Split>>) -> Box<dyn So
     let mut enumerator = source.enumerate(1).expect("splits");
     if let Some(splits) = splits {
         enumerator.restore_snapshot(&[]).expect("a snapshot");
-        enumerator.restore(splits);
+        enumerator.restore(vec![splits]);
     }
     let mut reader = source.reader(&task(0, 1)).expect("a reader");
     if let Assignment::Splits(splits) = enumerator.assign(0) {

@@ -276,7 +276,7 @@ impl Live<'_> {
         for (family, help, value) in counters {
             text.family(Kind::Counter, family, help).sample(&[], sum(value));
         }
-        let refusals: [(&str, Value); 14] = [
+        let refusals: [(&str, Value); 15] = [
             ("connections_max", |shard| &shard.refused),
             ("accept", |shard| &shard.accept_errors),
             ("malformed", |shard| &shard.malformed),

@@ -1,6 +1,7 @@
 //! Metrics for scrapers, rendered from live state (contract F.1): Prometheus text and OpenMetrics.
 
 mod families;
+mod slots;
 mod text;
 
 use egret_collectors::Part;
@@ -31,6 +32,7 @@ pub(crate) async fn render(node: &Node, jobs: &JobService, format: Format, conte
     live.process(&mut text);
     live.kept(&mut text);
     live.sampler(&mut text);
+    slots::slots(jobs, &live.tally, &mut text);
     live.executors(&mut text);
     give_way().await;
     live.requests(&mut text).await;

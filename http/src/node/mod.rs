@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use bytes::Bytes;
 use egret_collectors::{Parts, Renewal, Sampler, SamplerSettings};
 use egret_runtime::logs::JobLogs;
@@ -21,9 +20,6 @@ use crate::server::{ServerConfig, StartError};
 use crate::stats::ShardStats;
 
 pub(crate) use api::{Call, Endpoint, ROUTES, Scope, find, handle, route_names};
-
-/// Names and values that mark a node (contract A.4, update-tags).
-pub(crate) type Tags = BTreeMap<String, String>;
 
 /// What the node says of itself.
 #[derive(Clone, Debug)]
@@ -62,7 +58,6 @@ pub(crate) struct Node {
     pub(crate) port: u16,
     /// Made anew at each start, as members of the original's clusters do it.
     pub(crate) uuid: String,
-    pub(crate) tags: ArcSwap<Tags>,
     pub(crate) shards: Shards,
     /// Counters of the HTTP layer, of each shard.
     pub(crate) stats: Vec<Arc<ShardStats>>,
@@ -87,7 +82,6 @@ impl Node {
             host: config.node.member_host.as_deref().map_or_else(|| host_of(address.ip()), str::to_owned),
             port: address.port(),
             uuid: uuid(),
-            tags: ArcSwap::from_pointee(config.node.tags.clone()),
             shards,
             stats,
             lists: BuiltLists::default(),

@@ -41,13 +41,11 @@ pub(super) struct Operation {
     query: Vec<(&'static str, Value, &'static str)>,
     payload: Payload,
     answer: Answer,
-    /// Whether something of it is not supported yet (501).
-    partly: bool,
 }
 
 impl Operation {
     fn get(summary: &'static str, answer: Answer) -> Self {
-        Self { summary, argument: None, query: Vec::new(), payload: Payload::Nothing, answer, partly: false }
+        Self { summary, argument: None, query: Vec::new(), payload: Payload::Nothing, answer }
     }
 
     fn post(summary: &'static str, payload: Payload, answer: &'static str) -> Self {
@@ -65,7 +63,6 @@ impl Operation {
             if numbers { ("SubmittedNumber", "StoppedNumber") } else { ("Submitted", "Stopped") };
         let submission = |summary, payload| Self {
             query: submit_query(matches!(payload, Payload::JsonOrHocon(_))),
-            partly: true,
             ..Self::post(summary, payload, submitted)
         };
         vec![match endpoint {
@@ -88,16 +85,13 @@ impl Operation {
             Endpoint::RunningThreads => Self::get("Names of the node's threads", Answer::Json("RunningThreads")),
             Endpoint::Overview => Self::get("Slots, jobs by state, workers", Answer::Json("Overview")),
             Endpoint::ThreadDump => Self::get("What each thread does", Answer::Json("ThreadDump")),
-            Endpoint::SubmitJobs => Self {
-                partly: true,
-                ..Self::post("Submits jobs one after the other", Payload::Json("JobConfigs"), "SubmittedJobs")
-            },
+            Endpoint::SubmitJobs => {
+                Self::post("Submits jobs one after the other", Payload::Json("JobConfigs"), "SubmittedJobs")
+            }
             Endpoint::SubmitJobUpload => submission("Submits a job whose config is a file", Payload::Form),
             Endpoint::SubmitJob => submission("Submits a job", Payload::JsonOrHocon("JobConfig")),
-            Endpoint::StopJobs => {
-                Self { partly: true, ..Self::post("Stops jobs", Payload::Json("StopJobs"), "StoppedJobs") }
-            }
-            Endpoint::StopJob => Self { partly: true, ..Self::post("Stops a job", Payload::Json("StopJob"), stopped) },
+            Endpoint::StopJobs => Self::post("Stops jobs", Payload::Json("StopJobs"), "StoppedJobs"),
+            Endpoint::StopJob => Self::post("Stops a job", Payload::Json("StopJob"), stopped),
             Endpoint::EncryptConfig => {
                 Self::post("Encodes the secrets of a config", Payload::Json("JobConfig"), "EncryptedConfig")
             }
@@ -214,9 +208,6 @@ impl Operation {
             responses["400"] = json!({"description": "There is no such file.", "content": none});
         }
         responses["405"] = error("The method is not one of this path.", header("Allow", "The methods that are."));
-        if self.partly {
-            responses["501"] = json!({"$ref": "#/components/responses/Error"});
-        }
         let retry = header("Retry-After", "Seconds after which to try again.");
         responses["503"] = error("The node has no room for the request now.", retry);
         if !matches!(self.payload, Payload::Nothing) {

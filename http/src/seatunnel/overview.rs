@@ -2,25 +2,26 @@
 
 use super::SeaTunnel;
 use super::query::decode;
-use crate::jobs::JobState;
-use crate::node::{Node, Tags};
+use crate::jobs::{JobState, Tags};
+use crate::node::Node;
 use crate::reply::Reply;
 
 impl SeaTunnel {
     /// Slots and jobs; the slots of the workers that have all the tags of the query.
     pub(super) fn overview(&self, query: &str) -> Reply {
-        let selected = match has_tags(&self.node.tags.load(), query) {
+        let selected = match has_tags(&self.jobs.tags(), query) {
             Ok(selected) => selected,
             Err(message) => return Reply::bad_request(&message),
         };
         let tally = self.jobs.tally();
-        // Slots are made on demand, so none is free.
-        let slots = if selected { tally.slots_assigned } else { 0 };
+        let free = tally.slots_total.saturating_sub(tally.slots_assigned);
+        let (total, free) = if selected { (tally.slots_total, free) } else { (0, 0) };
         let mut json = self.json.borrow_mut();
         json.raw(r#"{"projectVersion":"#).string(Node::VERSION);
         json.raw(r#","gitCommitAbbrev":"#).string(Node::COMMIT);
-        json.raw(r#","totalSlot":"#).quoted_integer(slots);
-        json.raw(r#","unassignedSlot":"0","runningJobs":"#).quoted_integer(tally.unfinished());
+        json.raw(r#","totalSlot":"#).quoted_integer(total);
+        json.raw(r#","unassignedSlot":"#).quoted_integer(free);
+        json.raw(r#","runningJobs":"#).quoted_integer(tally.unfinished());
         json.raw(r#","finishedJobs":"#).quoted_integer(tally.in_state(JobState::Finished));
         json.raw(r#","failedJobs":"#).quoted_integer(tally.in_state(JobState::Failed));
         json.raw(r#","cancelledJobs":"#).quoted_integer(tally.in_state(JobState::Canceled));

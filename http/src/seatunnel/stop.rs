@@ -9,7 +9,6 @@ use super::error::{EMPTY_BODY, NO_JOB_ID, NOT_JSON, java_long};
 use super::text::{AT_ONCE_BYTES_MAX, read_text};
 use super::{Call, SeaTunnel};
 use crate::body::RequestBody;
-use crate::jobs::StopError;
 use crate::json::JsonBuffer;
 use crate::reply::Reply;
 
@@ -37,9 +36,7 @@ impl SeaTunnel {
             Ok(request) => request,
             Err(refused) => return refused,
         };
-        if let Err(error) = self.stop(request) {
-            return error;
-        }
+        self.stop(request);
         let mut json = self.json.borrow_mut();
         json.raw(r#"{"jobId":"#);
         self.write_id(call.face, request.job_id, &mut json);
@@ -57,9 +54,7 @@ impl SeaTunnel {
         let mut json = JsonBuffer::default();
         json.raw("[");
         for (index, request) in requests.iter().enumerate() {
-            if let Err(error) = self.stop(*request) {
-                return error;
-            }
+            self.stop(*request);
             json.raw(if index > 0 { "," } else { "" }).raw(r#"{"jobId":"#).integer(request.job_id).raw("}");
             if index % STOPS_PER_TURN == STOPS_PER_TURN - 1 {
                 give_way().await;
@@ -70,13 +65,8 @@ impl SeaTunnel {
     }
 
     /// A job that is unknown or has ended is none the worse for it.
-    fn stop(&self, request: StopRequest) -> Result<(), Reply> {
-        match self.jobs.stop(request.job_id, request.savepoint) {
-            Ok(_) => Ok(()),
-            Err(error @ StopError::NoSavepoints) => {
-                Err(Reply::fail(http::StatusCode::NOT_IMPLEMENTED, &error.to_string()))
-            }
-        }
+    fn stop(&self, request: StopRequest) {
+        self.jobs.stop(request.job_id, request.savepoint);
     }
 
     async fn read_stop<T>(

@@ -1,7 +1,6 @@
 //! submit-job and submit-jobs (contract A.4).
 
 use bytes::Bytes;
-use http::StatusCode;
 use http::request::Parts;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -171,9 +170,14 @@ fn refusal(error: &SubmitError, syntax: Syntax, text: &[u8]) -> Reply {
         SubmitError::Invalid(_) if syntax == Syntax::Json && !is_json(text) => {
             Reply::bad_request(&format!("{NOT_JSON} {message}"))
         }
-        SubmitError::Invalid(_) | SubmitError::AlreadyUsed(_) => Reply::bad_request(&message),
-        SubmitError::NoSavepoints => Reply::fail(StatusCode::NOT_IMPLEMENTED, &message),
-        SubmitError::TooMany(_) | SubmitError::Busy(_) | SubmitError::Stopping => Reply::busy(&message),
+        SubmitError::Invalid(_)
+        | SubmitError::AlreadyUsed(_)
+        | SubmitError::SavepointWithoutId
+        | SubmitError::NoSavepoint(_)
+        | SubmitError::OtherSavepoint { .. } => Reply::bad_request(&message),
+        SubmitError::TooMany(_) | SubmitError::TooManyWaiting(_) | SubmitError::Busy(_) | SubmitError::Stopping => {
+            Reply::busy(&message)
+        }
     }
 }
 

@@ -1,14 +1,12 @@
 //! update-tags (contract A.4): replaces all tags of the node.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use bytes::Bytes;
 use serde_json::Value;
 
 use super::error::{EMPTY_BODY, NOT_JSON};
 use super::{Call, Face, SeaTunnel};
 use crate::body::RequestBody;
+use crate::jobs::Tags;
 use crate::reply::Reply;
 
 /// Tags that a node may have.
@@ -24,7 +22,7 @@ impl SeaTunnel {
             Err(error) => return error.into(),
         };
         match read_tags(&text) {
-            Ok(tags) => self.node.tags.store(Arc::new(tags)),
+            Ok(tags) => self.jobs.set_tags(tags),
             Err(message) => return Reply::bad_request(&message),
         }
         let json: &[u8] = match call.face {
@@ -39,7 +37,7 @@ impl SeaTunnel {
 ///
 /// # Errors
 /// When it is no such object, or too large; the text says which.
-pub fn read_tags(text: &[u8]) -> Result<BTreeMap<String, String>, String> {
+pub fn read_tags(text: &[u8]) -> Result<Tags, String> {
     if text.is_empty() {
         return Err(EMPTY_BODY.to_owned());
     }
@@ -65,7 +63,6 @@ pub fn read_tags(text: &[u8]) -> Result<BTreeMap<String, String>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::Tags;
 
     #[test]
     fn every_value_becomes_text() {

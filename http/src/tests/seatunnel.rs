@@ -251,11 +251,33 @@ fn many_jobs_are_submitted_and_stopped_with_one_request() {
 }
 
 #[test]
-fn savepoints_are_not_promised() {
+fn a_job_goes_on_from_its_savepoint() {
     let running = Running::new();
     let mut client = running.client();
-    let (status, message) = client.refused("submit-job?jobId=1&isStartWithSavePoint=true", &config("x", 1, false));
-    assert_eq!((status, message.contains("savepoint")), (501, true));
+    let config = config("goes on", 5, true);
+    let restore = "submit-job?jobId=7&isStartWithSavePoint=true";
+    let (status, message) = client.refused(restore, &config);
+    assert_eq!((status, message.starts_with("There is no savepoint of job 7 to go on from")), (400, true), "{message}");
+    for round in 0..2 {
+        let query = if round == 0 { "?jobId=7" } else { "?jobId=7&isStartWithSavePoint=true" };
+        json_of(&client.submit(query, &config));
+        eventually("it runs", || client.maps("job-info/7")["jobStatus"] == "RUNNING");
+        assert_eq!(client.maps("job-info/7")["isStartWithSavePoint"], round > 0);
+        assert_eq!(client.maps("finished-jobs"), json!([]), "an id stands in one list");
+        json_of(&client.post(&format!("{MAPS}/stop-jobs"), r#"[{"jobId":"7","isStopWithSavePoint":"true"}]"#));
+        client.wait_for(7, "SAVEPOINT_DONE");
+        assert_eq!(client.maps("finished-jobs/SAVEPOINT_DONE")[0]["jobId"], "7");
+    }
+    let (status, message) = client.refused("submit-job?jobId=7", &config);
+    assert_eq!(
+        (status, message.contains("has already been submitted and is not starting with a savepoint")),
+        (400, true)
+    );
+    let source = |name: &str| json!({"plugin_name": "Numbers", "rows": 1, "plugin_output": name});
+    let sink = json!([{"plugin_name": "Nowhere", "plugin_input": ["a", "b"]}]);
+    let other = json!({"env": {}, "source": [source("a"), source("b")], "sink": sink}).to_string();
+    let (status, message) = client.refused(restore, &other);
+    assert_eq!((status, message.starts_with("Job 7 cannot go on from its savepoint")), (400, true), "{message}");
 }
 
 #[test]

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use bytes::Bytes;
-
 use super::JobEntry;
 use super::events::{EventQueue, Payload};
 use super::machine::{Event, Failure, TaskEnd};
+use super::parts::{Parts, Pieces};
+use super::saved::RestorePoint;
 use crate::flow::queue;
-use crate::plan::{Pipeline, Plan, VertexWork};
-use crate::plugin::{Prepared, Split, SplitEnumerator, TaskError};
+use crate::plan::Plan;
+use crate::plugin::{Split, SplitEnumerator, TaskError};
 use crate::shard::{ShardId, Shards, WorkGroup};
 use crate::task::{
     ChainTask, ReadLimits, Sealed, SharedSplits, SplitLedger, TaskControl, TaskId, TaskOutcome, TaskReports, TaskStats,
@@ -22,15 +22,6 @@ impl From<TaskError> for Failure {
     }
 }
 
-/// From where a pipeline goes on after a failure.
-#[derive(Clone, Debug)]
-pub(super) struct RestorePoint {
-    /// The checkpoint.
-    pub checkpoint: u64,
-    enumerator: Bytes,
-    splits: Vec<Split>,
-}
-
 /// What starting an attempt needs.
 pub(super) struct AttemptSpec<'a> {
     pub plan: &'a Arc<Plan>,
@@ -40,7 +31,6 @@ pub(super) struct AttemptSpec<'a> {
     pub shards: &'a Shards,
     pub group: &'a WorkGroup,
     pub queue_bytes_max: usize,
-    pub checkpointed: bool,
     pub limits: ReadLimits,
     /// Where this pipeline's tasks begin in the job's count, so that pipelines spread over the shards.
     pub first_task: usize,
@@ -52,10 +42,9 @@ pub(super) struct Attempt {
     controls: Vec<Arc<TaskControl>>,
     pub stats: Vec<Arc<TaskStats>>,
     splits: SharedSplits,
-    /// Parts of checkpoints that are not complete.
-    sealed: BTreeMap<u64, Vec<(TaskId, Sealed)>>,
-    /// What ended tasks prepared and nobody has committed.
-    last_pieces: Vec<(TaskId, Vec<Prepared>)>,
+    parts: Parts,
+    /// Newest checkpoint that has begun.
+    checkpoint: u64,
 }
 
 impl Attempt {
@@ -65,9 +54,10 @@ impl Attempt {
         mut enumerator: Box<dyn SplitEnumerator>,
         restore: Option<&RestorePoint>,
     ) -> Result<Self, TaskError> {
+        let pipeline = &spec.plan.pipelines[spec.pipeline];
         if let Some(point) = restore {
             enumerator.restore_snapshot(&point.enumerator)?;
-            enumerator.restore(point.splits.clone());
+            enumerator.restore(by_reader(&point.splits, pipeline.parallelism));
         }
         let splits: SharedSplits = Arc::new(Mutex::new(SplitLedger::new(enumerator)));
         let mut attempt = Self {
@@ -75,10 +65,10 @@ impl Attempt {
             controls: Vec::new(),
             stats: Vec::new(),
             splits,
-            sealed: BTreeMap::new(),
-            last_pieces: Vec::new(),
+            parts: Parts::new(pipeline.chains.len()),
+            checkpoint: restore.map_or(0, |point| point.checkpoint),
         };
-        let tasks = attempt.tasks(spec, restore.map_or(0, |point| point.checkpoint));
+        let tasks = attempt.tasks(spec);
         for (position, task) in tasks.into_iter().enumerate() {
             let shards = u64::try_from(spec.shards.len()).unwrap_or(1);
             let offset = (spec.first_task + position) as u64 % shards;
@@ -93,7 +83,7 @@ impl Attempt {
     }
 
     /// Makes the tasks with the queues between them, chain by chain.
-    fn tasks(&mut self, spec: &AttemptSpec<'_>, checkpoint: u64) -> Vec<ChainTask> {
+    fn tasks(&mut self, spec: &AttemptSpec<'_>) -> Vec<ChainTask> {
         let pipeline = &spec.plan.pipelines[spec.pipeline];
         let mut senders = BTreeMap::new();
         let mut receivers = BTreeMap::new();
@@ -129,8 +119,7 @@ impl Attempt {
                     control,
                     stats,
                     splits: Arc::clone(&self.splits),
-                    checkpoint,
-                    checkpointed: spec.checkpointed,
+                    checkpoint: self.checkpoint,
                     limits: spec.limits,
                     inputs: inputs.collect(),
                     outputs: outputs.collect(),
@@ -145,9 +134,13 @@ impl Attempt {
         self.controls.iter().for_each(|control| control.stop());
     }
 
-    /// Tells the tasks of the first chain, which begins with the source.
-    pub fn begin_checkpoint(&self, checkpoint: u64, parallelism: usize) {
-        self.controls.iter().take(parallelism).for_each(|control| control.begin_checkpoint(checkpoint));
+    /// Tells the tasks of the first chain, which begins with the source. After the `last` one they read nothing more.
+    pub fn begin_checkpoint(&mut self, checkpoint: u64, last: bool, parallelism: usize) {
+        self.checkpoint = checkpoint;
+        self.splits.lock().unwrap_or_else(PoisonError::into_inner).keep();
+        for control in self.controls.iter().take(parallelism) {
+            control.begin_checkpoint(checkpoint, last);
+        }
     }
 
     /// A view of how many of its tasks are still alive.
@@ -158,38 +151,40 @@ impl Attempt {
     pub fn take(&mut self, payload: Payload) {
         match payload {
             Payload::Nothing | Payload::Enumerated(_) => {}
-            Payload::Sealed(task, sealed) => self.sealed.entry(sealed.checkpoint).or_default().push((task, sealed)),
-            Payload::Pieces(task, pieces) => self.last_pieces.push((task, pieces)),
+            Payload::Sealed(task, sealed) => self.parts.seal(task, sealed),
+            Payload::Pieces(task, pieces) => self.parts.finish(task, pieces),
         }
     }
 
-    /// Completes a checkpoint: where to go on from, and the pieces to publish, by sink.
-    ///
-    /// The pieces of tasks that have ended go with it: a restart from here does not run their input again.
-    pub fn complete(&mut self, checkpoint: u64, pipeline: &Pipeline) -> (RestorePoint, BySink) {
-        let (enumerator, mut splits) = self.splits.lock().unwrap_or_else(PoisonError::into_inner).seal(checkpoint);
-        let mut pieces = BySink::default();
-        for (task, sealed) in self.sealed.remove(&checkpoint).unwrap_or_default() {
-            splits.extend(sealed.splits);
-            pieces.add(pipeline, task, sealed.pieces);
-        }
-        for (task, last) in std::mem::take(&mut self.last_pieces) {
-            pieces.add(pipeline, task, last);
-        }
-        (RestorePoint { checkpoint, enumerator, splits }, pieces)
+    /// Completes a checkpoint: where to go on from, and what is to be published.
+    pub fn complete(&mut self, checkpoint: u64, before: Option<&RestorePoint>) -> (RestorePoint, Pieces) {
+        self.checkpoint = self.checkpoint.max(checkpoint);
+        let completed = self.parts.complete(checkpoint);
+        let mut ledger = self.splits.lock().unwrap_or_else(PoisonError::into_inner);
+        let (enumerator, handed_out) = ledger.seal(checkpoint);
+        let mut splits = completed.splits;
+        splits.extend(handed_out.into_iter().filter(|(reader, _)| !completed.done.contains(reader)));
+        (RestorePoint::following(before, checkpoint, enumerator, splits), completed.pieces)
     }
 
-    /// Everything that was prepared and not committed, by sink.
-    pub fn rest(&mut self, pipeline: &Pipeline) -> BySink {
-        let mut pieces = BySink::default();
-        for (task, sealed) in std::mem::take(&mut self.sealed).into_values().flatten() {
-            pieces.add(pipeline, task, sealed.pieces);
-        }
-        for (task, last) in std::mem::take(&mut self.last_pieces) {
-            pieces.add(pipeline, task, last);
-        }
-        pieces
+    /// The end of the input: nothing is left to read, and everything that was prepared is to be published.
+    pub fn complete_all(&mut self, before: Option<&RestorePoint>) -> (RestorePoint, Pieces) {
+        self.complete(self.checkpoint + 1, before)
     }
+
+    /// Everything that was prepared and not committed.
+    pub fn rest(&mut self) -> Pieces {
+        self.parts.rest()
+    }
+}
+
+/// Splits of readers `i` go to reader `i % readers` (contract B.7).
+fn by_reader(splits: &[(usize, Split)], readers: usize) -> Vec<Vec<Split>> {
+    let mut dealt = vec![Vec::new(); readers.max(1)];
+    for (reader, split) in splits {
+        dealt[reader % readers.max(1)].push(split.clone());
+    }
+    dealt
 }
 
 /// Tells whether tasks of an attempt are still alive, without keeping them so.
@@ -199,21 +194,6 @@ impl LiveTasks {
     /// Whether any task still holds its control: the attempt itself holds one, a task another.
     pub fn any(&self) -> bool {
         self.0.iter().any(|control| control.strong_count() > 1)
-    }
-}
-
-/// Prepared pieces by the position of their sink in the plan.
-#[derive(Debug, Default)]
-pub(super) struct BySink(pub BTreeMap<usize, Vec<Prepared>>);
-
-impl BySink {
-    fn add(&mut self, pipeline: &Pipeline, task: TaskId, pieces: Vec<Prepared>) {
-        let last = pipeline.chains[task.chain].vertices.last();
-        if let Some(VertexWork::Sink { sink }) = last.map(|vertex| &vertex.work)
-            && !pieces.is_empty()
-        {
-            self.0.entry(*sink).or_default().extend(pieces);
-        }
     }
 }
 
@@ -250,5 +230,24 @@ impl TaskReports for Reports {
         };
         let (pipeline, attempt) = (self.pipeline, self.attempt);
         self.events().push(Event::TaskEnded { pipeline, attempt, task: self.number(task), end }, payload);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn what_a_reader_had_goes_to_the_one_of_its_index_modulo_their_number() {
+        let split = |id: &str| Split { id: id.into(), state: Bytes::new() };
+        let splits = [(0, split("a")), (1, split("b")), (2, split("c")), (5, split("d"))];
+        let ids = |readers| -> Vec<String> {
+            let of = |splits: &Vec<Split>| splits.iter().map(|split| split.id.as_ref()).collect();
+            by_reader(&splits, readers).iter().map(of).collect()
+        };
+        assert_eq!(ids(2), ["ac", "bd"]);
+        assert_eq!(ids(4), ["a", "bd", "c", ""]);
     }
 }

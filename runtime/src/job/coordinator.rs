@@ -7,13 +7,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_lite::FutureExt as _;
 
-use super::attempt::{Attempt, AttemptSpec, RestorePoint};
+use super::attempt::{Attempt, AttemptSpec};
 use super::directory::Directory;
 use super::events::Payload;
 use super::machine::{Action, Event, Failure, JobMachine, PipelineShape};
+use super::saved::{SavedJob, SavedPipeline, Savepoints, SinkPieces, ends_of};
+use super::slots::Slots;
 use super::{JobEntry, JobSettings, JobState};
 use crate::plan::{Pipeline, Plan};
-use crate::plugin::{SplitEnumerator, TaskError};
+use crate::plugin::{Prepared, SplitEnumerator, TaskError};
 use crate::shard::{self, JoinHandle, Shards, WorkGroup};
 use crate::task::{ReadLimits, panic_text};
 
@@ -27,6 +29,10 @@ pub(super) struct Coordinator {
     pub shards: Shards,
     pub directory: Arc<Directory>,
     pub settings: Arc<JobSettings>,
+    pub slots: Arc<Slots>,
+    pub savepoints: Arc<Savepoints>,
+    /// What the job goes on from.
+    pub saved: Option<Arc<SavedJob>>,
     pub restarts: u32,
     pub retry_interval: Duration,
     /// Time between checkpoints; `None`: none while the job runs.
@@ -39,25 +45,22 @@ impl Coordinator {
     /// Runs the job to its end. The job reaches a final state whatever happens here.
     pub async fn run(self) {
         let job = Arc::clone(&self.job);
-        let (directory, settings) = (Arc::clone(&self.directory), Arc::clone(&self.settings));
+        let (directory, settings, slots) =
+            (Arc::clone(&self.directory), Arc::clone(&self.settings), Arc::clone(&self.slots));
         if let Err(panic) = AssertUnwindSafe(self.coordinate()).catch_unwind().await {
             let error = format!("internal error: {}", panic_text(&panic));
             tracing::error!(job = job.id(), error, "the job's coordinator panicked");
+            slots.release(&job);
             end(&job, &directory, &settings, JobState::Failed, Some(error));
         }
     }
 
     async fn coordinate(self) {
-        let shape = |pipeline: &Pipeline| PipelineShape { tasks: pipeline.task_count(), sinks: pipeline.sinks() };
-        let pipelines = self.plan.pipelines.iter().map(shape);
-        let machine = JobMachine::new(pipelines, self.restarts, self.checkpoint_interval.is_some());
-        let group = WorkGroup::of_job(1, self.job.id());
-        let mut run = Run { coordinator: self, group, attempts: BTreeMap::new(), restore: BTreeMap::new() };
-        let mut machine = machine;
+        let mut machine = JobMachine::new(self.shapes(), self.restarts, self.checkpoint_interval.is_some());
+        let mut run = Run::new(self);
         run.coordinator.job.enter(JobState::Pending);
         run.coordinator.directory.changed();
-        // Slots are made on demand (contract B.3, dynamic slots).
-        run.coordinator.job.events.push(Event::Granted, Payload::Nothing);
+        run.coordinator.slots.request(&run.coordinator.job);
         loop {
             let (event, payload) = run.coordinator.job.events.next().await;
             let event = run.take(event, payload);
@@ -68,6 +71,17 @@ impl Coordinator {
             }
         }
     }
+
+    fn shapes(&self) -> Vec<PipelineShape> {
+        let saved = |pipeline: usize| self.saved.as_ref().and_then(|saved| saved.pipelines.get(pipeline));
+        let shape = |(number, pipeline): (usize, &Pipeline)| PipelineShape {
+            tasks: pipeline.task_count(),
+            sinks: pipeline.sinks(),
+            checkpoint: saved(number).and_then(|saved| saved.point.as_ref()).map_or(0, |point| point.checkpoint),
+            finished: saved(number).is_some_and(|saved| saved.finished),
+        };
+        self.plan.pipelines.iter().enumerate().map(shape).collect()
+    }
 }
 
 struct Run {
@@ -75,11 +89,22 @@ struct Run {
     group: WorkGroup,
     /// The newest attempt of each pipeline.
     attempts: BTreeMap<usize, Attempt>,
-    /// The newest completed checkpoint of each pipeline.
-    restore: BTreeMap<usize, RestorePoint>,
+    /// Where each pipeline would go on, and what it left; in the order of the plan.
+    pipelines: Vec<SavedPipeline>,
+    targets_prepared: bool,
+    /// All work was dropped; none is begun any more, save for clearing away.
+    given_up: bool,
 }
 
 impl Run {
+    fn new(coordinator: Coordinator) -> Self {
+        let group = WorkGroup::of_job(1, coordinator.job.id());
+        let fresh = || vec![SavedPipeline::default(); coordinator.plan.pipelines.len()];
+        let pipelines = coordinator.saved.as_ref().map_or_else(fresh, |saved| saved.pipelines.clone());
+        let targets_prepared = coordinator.saved.as_ref().is_some_and(|saved| saved.targets_prepared);
+        Self { coordinator, group, attempts: BTreeMap::new(), pipelines, targets_prepared, given_up: false }
+    }
+
     /// Deals with what comes with an event, if it belongs to the newest attempt.
     fn take(&mut self, event: Event, payload: Payload) -> Event {
         match (event, payload) {
@@ -87,7 +112,16 @@ impl Run {
                 let result = self.started(pipeline, attempt, listed);
                 Event::Started { pipeline, attempt, result }
             }
+            (event @ Event::TargetsPrepared(Ok(())), _) => {
+                self.targets_prepared = true;
+                (0..self.pipelines.len()).for_each(|pipeline| self.published(pipeline));
+                event
+            }
             (event, payload) => {
+                if let Event::Committed { pipeline, result: Ok(()), checkpoint, .. } = &event {
+                    self.pipelines[*pipeline].finished |= checkpoint.is_none();
+                    self.published(*pipeline);
+                }
                 if let Event::Sealed { pipeline, attempt, .. } | Event::TaskEnded { pipeline, attempt, .. } = &event
                     && let Some(current) = self.attempts.get_mut(pipeline).filter(|current| current.number == *attempt)
                 {
@@ -106,16 +140,27 @@ impl Run {
                 self.coordinator.directory.changed();
                 tracing::info!(job = self.coordinator.job.id(), name = %self.coordinator.job.name(), %state, "job state");
             }
+            Action::RequestSlots => self.coordinator.slots.request(&self.coordinator.job),
+            Action::ArmSlotRetry { cause } => {
+                let interval = self.coordinator.settings.slots.retry_interval;
+                tracing::warn!(job = self.coordinator.job.id(), ?interval, cause, "no slots; they are asked for again");
+                self.later(interval, Event::SlotRetryDue);
+            }
             Action::PrepareTargets => self.prepare_targets(),
             Action::Start { pipeline, attempt } => self.start(pipeline, attempt),
             Action::Stop { pipeline, attempt } => self.stop(pipeline, attempt),
-            Action::BeginCheckpoint { pipeline, checkpoint, .. } => {
-                if let Some(current) = self.attempts.get(&pipeline) {
-                    current.begin_checkpoint(checkpoint, self.coordinator.plan.pipelines[pipeline].parallelism);
+            Action::BeginCheckpoint { pipeline, checkpoint, last, .. } => {
+                if let Some(current) = self.attempts.get_mut(&pipeline) {
+                    current.begin_checkpoint(checkpoint, last, self.coordinator.plan.pipelines[pipeline].parallelism);
                 }
             }
             Action::Commit { pipeline, attempt, checkpoint } => self.commit(pipeline, attempt, checkpoint),
             Action::Abort { pipeline, attempt } => self.abort(pipeline, attempt),
+            Action::CancelWork => {
+                tracing::warn!(job = self.coordinator.job.id(), "what has not ended in time is dropped");
+                self.given_up = true;
+                self.group.cancel();
+            }
             Action::ArmCheckpoint { pipeline, attempt } => {
                 let interval = self.coordinator.checkpoint_interval.unwrap_or(Duration::MAX);
                 self.later(interval, Event::CheckpointDue { pipeline, attempt });
@@ -124,6 +169,9 @@ impl Run {
                 let expired = Event::CheckpointExpired { pipeline, attempt, checkpoint };
                 self.later(self.coordinator.checkpoint_timeout, expired);
             }
+            Action::ArmSavepointTimeout => self.later(self.coordinator.checkpoint_timeout, Event::SavepointExpired),
+            // Tasks that are deaf to their stop are dropped after one such time, and then clear away.
+            Action::ArmStopTimeout => self.later(self.coordinator.settings.stop_timeout * 2, Event::StopExpired),
             Action::ArmRetry { pipeline, attempt, cause } => {
                 let interval = self.coordinator.retry_interval;
                 let job = self.coordinator.job.id();
@@ -132,7 +180,10 @@ impl Run {
             }
             Action::CheckSinks { group, sinks } => self.check_sinks(group, sinks),
             Action::End { state, error } => {
-                let Coordinator { job, directory, settings, .. } = &self.coordinator;
+                let (state, error) = self.save(state, error);
+                let Coordinator { job, directory, settings, slots, .. } = &self.coordinator;
+                // Whoever sees the job's end finds its slots free.
+                slots.release(job);
                 end(job, directory, settings, state, error);
                 return true;
             }
@@ -158,14 +209,23 @@ impl Run {
         });
     }
 
+    /// The group for further work. The one before may have been cancelled with tasks that did not stop; the job may go on
+    /// without them, and what they left behind is still to be cleared away.
+    fn renew_group(&mut self) {
+        if self.group.is_cancelled() {
+            self.group = WorkGroup::of_job(1, self.coordinator.job.id());
+        }
+    }
+
     /// Runs something on the owner's work executor and says its result.
     fn on_work<F>(
-        &self,
+        &mut self,
         say: impl FnOnce(Result<(), Failure>) -> Event + 'static,
         work: impl FnOnce() -> F + Send + Clone + 'static,
     ) where
         F: Future<Output = Result<(), TaskError>> + 'static,
     {
+        self.renew_group();
         let job = Arc::clone(&self.coordinator.job);
         let shards = self.coordinator.shards.clone();
         let group = self.group.clone();
@@ -188,18 +248,56 @@ impl Run {
         });
     }
 
-    fn prepare_targets(&self) {
-        if self.coordinator.job.is_start_with_savepoint() {
+    /// Carries out the save modes of the sinks. A job that goes on has that behind it; it publishes once more what its
+    /// savepoint does not know to be published, and what sinks count in memory.
+    fn prepare_targets(&mut self) {
+        let prepare = !self.targets_prepared;
+        let plan = Arc::clone(&self.coordinator.plan);
+        let points = self.pipelines.iter().filter_map(|pipeline| pipeline.point.as_ref());
+        let pieces: Arc<Vec<_>> = Arc::new(points.flat_map(|point| point.pieces.by_sink()).collect());
+        if !prepare && pieces.is_empty() {
             self.coordinator.job.events.push(Event::TargetsPrepared(Ok(())), Payload::Nothing);
             return;
         }
-        let plan = Arc::clone(&self.coordinator.plan);
         self.on_work(Event::TargetsPrepared, move || async move {
-            for sink in &plan.sinks {
+            for sink in plan.sinks.iter().filter(|_| prepare) {
                 sink.prepare_target().await?;
             }
-            Ok(())
+            publish(&plan, &pieces).await
         });
+    }
+
+    /// What a pipeline's newest checkpoint holds is published.
+    fn published(&mut self, pipeline: usize) {
+        if let Some(point) = &mut self.pipelines[pipeline].point {
+            point.pieces.published(&self.coordinator.plan);
+        }
+    }
+
+    /// Keeps what the job can be gone on from, or drops what it left before (contract B.7). A savepoint that is too large
+    /// to be kept is a failure.
+    fn save(&mut self, state: JobState, error: Option<String>) -> (JobState, Option<String>) {
+        let Coordinator { job, plan, savepoints, settings, .. } = &self.coordinator;
+        let pipelines = std::mem::take(&mut self.pipelines);
+        // A job that failed before its first checkpoint leaves nothing that is better than its config.
+        let holds_something = || pipelines.iter().any(|pipeline| pipeline.finished || pipeline.point.is_some());
+        let keep = match state {
+            JobState::SavepointDone => true,
+            JobState::Failed => job.is_start_with_savepoint() || holds_something(),
+            _ => false,
+        };
+        if !keep {
+            savepoints.remove(job.id());
+            return (state, error);
+        }
+        let saved = SavedJob { ends: ends_of(&plan.graph), pipelines, targets_prepared: self.targets_prepared };
+        let Err(bytes) = savepoints.put(job.id(), saved) else { return (state, error) };
+        let why = format!(
+            "the job's state has {bytes} bytes and cannot be kept: {} are allowed (savepoints_bytes_max)",
+            settings.savepoints_bytes_max
+        );
+        tracing::warn!(job = job.id(), "{why}");
+        if state == JobState::SavepointDone { (JobState::Failed, Some(why)) } else { (state, error) }
     }
 
     /// Lists the input where blocking is allowed; [`Run::started`] goes on from there.
@@ -224,6 +322,10 @@ impl Run {
         attempt: u32,
         listed: Result<Box<dyn SplitEnumerator>, TaskError>,
     ) -> Result<(), Failure> {
+        if self.given_up {
+            return Err(Failure { message: "the job is being stopped".to_owned(), retryable: false });
+        }
+        self.renew_group();
         let coordinator = &self.coordinator;
         let before = &coordinator.plan.pipelines[..pipeline];
         let spec = AttemptSpec {
@@ -234,11 +336,10 @@ impl Run {
             shards: &coordinator.shards,
             group: &self.group,
             queue_bytes_max: coordinator.settings.queue_bytes_max,
-            checkpointed: coordinator.checkpoint_interval.is_some(),
             limits: coordinator.limits,
             first_task: before.iter().map(Pipeline::task_count).sum(),
         };
-        let started = Attempt::start(&spec, listed?, self.restore.get(&pipeline))?;
+        let started = Attempt::start(&spec, listed?, self.pipelines[pipeline].point.as_ref())?;
         self.attempts.insert(pipeline, started);
         let stats = self.attempts.values().flat_map(|attempt| attempt.stats.iter().cloned());
         self.coordinator.job.publish_tasks(stats.collect());
@@ -268,62 +369,75 @@ impl Run {
         });
     }
 
+    /// Makes the checkpoint what the pipeline goes on from, and publishes it.
     fn commit(&mut self, pipeline: usize, attempt: u32, checkpoint: Option<u64>) {
         let Some(current) = self.attempts.get_mut(&pipeline) else { return };
-        let planned = &self.coordinator.plan.pipelines[pipeline];
-        let pieces = match checkpoint {
-            None => current.rest(planned),
-            Some(checkpoint) => {
-                let (point, pieces) = current.complete(checkpoint, planned);
-                self.restore.insert(pipeline, point);
-                pieces
-            }
+        let plan = Arc::clone(&self.coordinator.plan);
+        let before = self.pipelines[pipeline].point.as_ref();
+        let (mut point, fresh) = match checkpoint {
+            None => current.complete_all(before),
+            Some(checkpoint) => current.complete(checkpoint, before),
         };
+        let mut pieces = SinkPieces::default();
+        pieces.add(&plan.pipelines[pipeline], fresh.clone());
+        point.pieces.add(&plan.pipelines[pipeline], fresh);
+        self.pipelines[pipeline].point = Some(point);
+        let pieces = pieces.by_sink();
         let say = move |result| Event::Committed { pipeline, attempt, checkpoint, result };
-        if pieces.0.is_empty() {
+        if pieces.is_empty() {
             self.coordinator.job.events.push(say(Ok(())), Payload::Nothing);
             return;
         }
-        let (plan, pieces) = (Arc::clone(&self.coordinator.plan), Arc::new(pieces));
-        self.on_work(say, move || async move {
-            for (sink, pieces) in &pieces.0 {
-                if let Some(mut committer) = plan.sinks[*sink].committer() {
-                    committer.commit(pieces).await?;
-                }
-            }
-            Ok(())
-        });
+        let pieces = Arc::new(pieces);
+        self.on_work(say, move || async move { publish(&plan, &pieces).await });
     }
 
     fn abort(&mut self, pipeline: usize, attempt: u32) {
-        let planned = &self.coordinator.plan.pipelines[pipeline];
         let current = self.attempts.get_mut(&pipeline).filter(|current| current.number == attempt);
-        let pieces = current.map(|current| current.rest(planned)).unwrap_or_default();
+        let mut pieces = SinkPieces::default();
+        if let Some(current) = current {
+            pieces.add(&self.coordinator.plan.pipelines[pipeline], current.rest());
+        }
         let say = move |_| Event::Aborted { pipeline, attempt };
-        if pieces.0.is_empty() {
+        let pieces = pieces.by_sink();
+        if pieces.is_empty() {
             self.coordinator.job.events.push(say(Ok(())), Payload::Nothing);
             return;
         }
-        // The group may have been cancelled with the tasks; what they left behind is still to be cleared away.
-        if self.group.is_cancelled() {
-            self.group = WorkGroup::of_job(1, self.coordinator.job.id());
-        }
         let (plan, pieces) = (Arc::clone(&self.coordinator.plan), Arc::new(pieces));
+        let timeout = self.coordinator.settings.stop_timeout;
         self.on_work(say, move || async move {
-            for (sink, pieces) in &pieces.0 {
-                if let Some(mut committer) = plan.sinks[*sink].committer() {
-                    committer.abort(pieces).await;
+            let clear_away = async {
+                for (sink, pieces) in pieces.iter() {
+                    if let Some(mut committer) = plan.sinks[*sink].committer() {
+                        committer.abort(pieces).await;
+                    }
                 }
-            }
+            };
+            let late = async {
+                shard::sleep(timeout).await;
+                tracing::warn!(?timeout, "prepared pieces are left behind: dropping them takes too long");
+            };
+            futures_lite::future::or(clear_away, late).await;
             Ok(())
         });
     }
 
-    fn check_sinks(&self, group: usize, sinks: Vec<usize>) {
+    fn check_sinks(&mut self, group: usize, sinks: Vec<usize>) {
         let plan = Arc::clone(&self.coordinator.plan);
         let say = move |result| Event::SinksChecked { group, result };
         self.on_work(say, move || async move { sinks.iter().try_for_each(|sink| plan.sinks[*sink].finish()) });
     }
+}
+
+/// Publishes pieces, sink by sink.
+async fn publish(plan: &Plan, pieces: &[(usize, Vec<Prepared>)]) -> Result<(), TaskError> {
+    for (sink, pieces) in pieces {
+        if let Some(mut committer) = plan.sinks[*sink].committer() {
+            committer.commit(pieces).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Puts a job into its final state, where everybody can see it, and forgets the oldest ones.

@@ -52,11 +52,36 @@ impl Directory {
         Ok(())
     }
 
+    /// Adds a job that goes on from where one of the same id has ended, which leaves the history. Gives the job that has
+    /// the id when that one runs.
+    pub fn replace(&self, job: Arc<JobEntry>) -> Result<(), Arc<JobEntry>> {
+        let before = self.get(job.id()).filter(|before| before.state().is_final());
+        let known = self.jobs.compare_insert(job.id(), Arc::clone(&job), |known| known.state().is_final());
+        if !Arc::ptr_eq(known.value(), &job) {
+            return Err(Arc::clone(known.value()));
+        }
+        if let Some(before) = before {
+            self.forget(&before);
+        }
+        self.running.insert(job.sequence(), job);
+        self.membership_changed();
+        Ok(())
+    }
+
     /// Takes a job back whose coordinator could not be started.
     pub fn remove(&self, job: &JobEntry) {
         self.running.remove(&job.sequence());
         self.jobs.remove(&job.id());
         self.membership_changed();
+    }
+
+    /// Takes an ended job out of the history; false when somebody else has done it.
+    fn forget(&self, job: &JobEntry) -> bool {
+        let forgotten = self.finished.remove(&(job.finished_at().unwrap_or_default(), job.sequence())).is_some();
+        if forgotten {
+            self.remembered_by_state[job.state() as usize].fetch_sub(1, Ordering::Relaxed);
+        }
+        forgotten
     }
 
     pub fn get(&self, id: i64) -> Option<Arc<JobEntry>> {
@@ -147,12 +172,12 @@ impl Directory {
             if self.finished.len() <= jobs_max && oldest.key().0 >= older_than_ms {
                 return;
             }
-            // Two coordinators may trim at once; each job is removed once.
-            if oldest.remove() {
-                self.remembered_by_state[oldest.value().state() as usize].fetch_sub(1, Ordering::Relaxed);
-                self.jobs.remove(&oldest.value().id());
-                self.changed();
+            let job = oldest.value();
+            // Two coordinators may trim at once; each job is removed once. One that goes on has its id again.
+            if self.forget(job) && self.get(job.id()).is_some_and(|known| Arc::ptr_eq(&known, job)) {
+                self.jobs.remove(&job.id());
             }
+            self.changed();
         }
     }
 
@@ -191,6 +216,8 @@ mod tests {
             sequence: directory.next_sequence(),
             env_options: Vec::new(),
             graph: Arc::new(JobGraph { vertices: Vec::new(), edges: Vec::new() }),
+            slots: 1,
+            tag_filter: Vec::new(),
             start_with_savepoint: false,
         }));
         directory.insert(Arc::clone(&job)).expect("a new id");

@@ -7,8 +7,7 @@ use arc_swap::ArcSwap;
 
 use super::events::EventQueue;
 use super::{JobMetrics, JobState, Rendered};
-use crate::plan::JobGraph;
-use crate::plugin::PluginKind;
+use crate::plan::{JobGraph, Plan};
 use crate::shard::{ShardId, Signal};
 use crate::task::TaskStats;
 
@@ -24,6 +23,7 @@ pub struct JobEntry {
     env_options: Vec<(String, String)>,
     graph: Arc<JobGraph>,
     slots: u32,
+    tag_filter: Vec<(String, String)>,
     start_with_savepoint: bool,
     state: AtomicU8,
     finished_ms: AtomicI64,
@@ -34,6 +34,7 @@ pub struct JobEntry {
     rendered: Rendered,
     ended: Signal,
     pub(super) stop_requested: Signal,
+    pub(super) savepoint_requested: Signal,
     pub(super) events: EventQueue,
 }
 
@@ -46,6 +47,8 @@ pub(super) struct NewJob {
     pub sequence: u64,
     pub env_options: Vec<(String, String)>,
     pub graph: Arc<JobGraph>,
+    pub slots: u32,
+    pub tag_filter: Vec<(String, String)>,
     pub start_with_savepoint: bool,
 }
 
@@ -58,7 +61,8 @@ impl JobEntry {
             created_ms: job.created_ms,
             sequence: job.sequence,
             env_options: job.env_options,
-            slots: slots_of(&job.graph),
+            slots: job.slots,
+            tag_filter: job.tag_filter,
             graph: job.graph,
             start_with_savepoint: job.start_with_savepoint,
             state: AtomicU8::new(JobState::Created as u8),
@@ -69,6 +73,7 @@ impl JobEntry {
             rendered: Rendered::default(),
             ended: Signal::new(),
             stop_requested: Signal::new(),
+            savepoint_requested: Signal::new(),
             events: EventQueue::default(),
         }
     }
@@ -128,6 +133,11 @@ impl JobEntry {
         self.slots
     }
 
+    /// Tags that a node must have to run it (`env.tag_filter`).
+    pub fn tag_filter(&self) -> &[(String, String)] {
+        &self.tag_filter
+    }
+
     /// Whether it was submitted to go on from a savepoint.
     pub fn is_start_with_savepoint(&self) -> bool {
         self.start_with_savepoint
@@ -176,8 +186,16 @@ impl JobEntry {
     }
 }
 
-/// One slot for each enumerator, and one for each instance of a source with what reads from it (contract B.3).
-fn slots_of(graph: &JobGraph) -> u32 {
-    let sources = graph.vertices.iter().filter(|vertex| vertex.kind == PluginKind::Source);
-    sources.map(|source| 1 + u32::try_from(source.parallelism).unwrap_or(u32::MAX - 1)).fold(0, u32::saturating_add)
+/// For each pipeline: one slot for the enumerator, one for each sink that publishes by commits, and one for each instance
+/// of the source with what reads from it (contract B.3).
+pub(super) fn slots_of(plan: &Plan) -> u32 {
+    let commits = |sink: &usize| {
+        let sink = &plan.sinks[*sink];
+        !sink.commits_in_memory() && sink.committer().is_some()
+    };
+    let of_pipeline = |pipeline: &crate::plan::Pipeline| {
+        let committers = pipeline.sinks().iter().filter(|sink| commits(sink)).count();
+        u32::try_from(1 + committers + pipeline.parallelism).unwrap_or(u32::MAX)
+    };
+    plan.pipelines.iter().map(of_pipeline).fold(0, u32::saturating_add)
 }

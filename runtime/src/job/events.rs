@@ -24,7 +24,7 @@ pub(super) enum Payload {
 /// Events for one coordinator, from tasks, timers and clients on any core.
 ///
 /// The queue has no bound of its own: each task has at most one checkpoint and one end on the way, each timer one
-/// event, and stop requests are let in once ([`super::JobService::stop`]).
+/// event, a request for slots one answer, and stop requests are let in once ([`super::JobService::stop`]).
 #[derive(Default)]
 pub(super) struct EventQueue {
     queue: SegQueue<(Event, Payload)>,

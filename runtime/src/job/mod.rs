@@ -12,20 +12,23 @@ mod events;
 mod id;
 mod machine;
 mod metrics;
+mod parts;
 mod refusal;
 mod rendered;
+mod saved;
 mod service;
 mod settings;
+mod slots;
 mod state;
 
 pub use entry::JobEntry;
 pub use id::JobIds;
 pub use metrics::{JobMetrics, Totals};
 pub use rendered::{Rendered, RenderedGuard};
-pub use service::{
-    DEFAULT_JOB_NAME, JobCounts, JobService, JobTally, StopError, SubmitError, SubmitRequest, Submitted,
-};
+pub use saved::SavepointCounts;
+pub use service::{DEFAULT_JOB_NAME, JobCounts, JobService, JobTally, SubmitError, SubmitRequest, Submitted};
 pub use settings::JobSettings;
+pub use slots::{JobScheduleStrategy, SlotCounts, SlotSettings, Tags};
 pub use state::JobState;
 
 #[cfg(test)]

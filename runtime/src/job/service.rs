@@ -9,11 +9,13 @@ use bytes::Bytes;
 
 use super::coordinator::{Coordinator, now_ms};
 use super::directory::Directory;
-use super::entry::NewJob;
+use super::entry::{NewJob, slots_of};
 use super::events::Payload;
 use super::machine::Event;
 use super::refusal::config_errors;
-use super::{JobEntry, JobIds, JobSettings, JobState};
+use super::saved::{SavedJob, Savepoints};
+use super::slots::Slots;
+use super::{JobEntry, JobIds, JobSettings, JobState, SavepointCounts, SlotCounts, Tags};
 use crate::config::{Examined, JobConfig, Problems, ReadOptions, examine_job, read_utf8};
 use crate::plan::{Plan, PlanOptions, plan, unset_variables};
 use crate::plugin::{JobMode, Registry};
@@ -68,20 +70,30 @@ pub enum SubmitError {
     /// The node has no room for the request now.
     #[error("the node is too busy to take a job now: {0}; try again")]
     Busy(String),
-    /// Not supported.
-    #[error("starting from a savepoint is not supported by this release")]
-    NoSavepoints,
+    /// As many jobs wait for slots as may.
+    #[error("{0} jobs wait for slots, which is the limit (jobs_waiting_max); try again when some have ended")]
+    TooManyWaiting(u64),
+    /// Nobody said which job's savepoint (contract A.4).
+    #[error("Please provide jobId when start with save point.")]
+    SavepointWithoutId,
+    /// The job left nothing to go on from.
+    #[error(
+        "There is no savepoint of job {0} to go on from: it was never stopped with one, has finished or was canceled \
+         since, or another process or too many newer ones made this node forget it. Submit it without \
+         isStartWithSavePoint, and with a new jobId, to begin at the start."
+    )]
+    NoSavepoint(i64),
+    /// The job's savepoint is of another config.
+    #[error("Job {job_id} cannot go on from its savepoint: {why}.")]
+    OtherSavepoint {
+        /// Id of the job.
+        job_id: i64,
+        /// What differs.
+        why: String,
+    },
     /// The node is being stopped.
     #[error("the node is being stopped and takes no jobs")]
     Stopping,
-}
-
-/// Why a job was not told to stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum StopError {
-    /// Not supported.
-    #[error("stopping with a savepoint is not supported by this release")]
-    NoSavepoints,
 }
 
 /// How many jobs there are.
@@ -104,7 +116,9 @@ pub struct JobCounts {
 pub struct JobTally {
     /// By state, in the order of [`JobState::ALL`].
     pub by_state: [u64; JobState::ALL.len()],
-    /// Slots of the jobs that run. Slots are made on demand (contract B.3), so all there are have a job.
+    /// Slots that there are. Where they are made on demand (contract B.3), all there are have a job.
+    pub slots_total: u64,
+    /// Slots that jobs have.
     pub slots_assigned: u64,
 }
 
@@ -129,6 +143,8 @@ struct Inner {
     registry: Arc<Registry>,
     directory: Arc<Directory>,
     settings: Arc<JobSettings>,
+    slots: Arc<Slots>,
+    savepoints: Arc<Savepoints>,
     ids: JobIds,
     stopping: shard::Signal,
 }
@@ -140,6 +156,8 @@ impl JobService {
             shards,
             registry,
             directory: Arc::new(Directory::default()),
+            slots: Arc::new(Slots::new(settings.slots.clone())),
+            savepoints: Arc::new(Savepoints::new(settings.savepoints_max, settings.savepoints_bytes_max)),
             settings: Arc::new(settings),
             ids: JobIds::default(),
             stopping: shard::Signal::new(),
@@ -154,7 +172,8 @@ impl JobService {
     /// Accepts a job: reads its config, plans it, and hands it to its owner. Call it on an executor. A job that is
     /// accepted can be looked up on every core when this returns.
     ///
-    /// An id that belongs to a running job is not an error: nothing is started (contract A.4).
+    /// An id that belongs to a running job is not an error: nothing is started (contract A.4). One that has ended can be
+    /// gone on with if it left a savepoint.
     ///
     /// # Errors
     /// When the config is wrong or the node cannot take the job.
@@ -163,11 +182,22 @@ impl JobService {
         if inner.stopping.is_set() {
             return Err(SubmitError::Stopping);
         }
-        if request.start_with_savepoint {
-            return Err(SubmitError::NoSavepoints);
-        }
-        if let Some(job) = request.job_id.and_then(|id| self.job(id)) {
-            return already_known(job);
+        let known = request.job_id.and_then(|id| self.job(id));
+        let saved = match (known, request.job_id) {
+            (Some(job), _) if !request.start_with_savepoint || !job.state().is_final() => return already_known(job),
+            (known, Some(job_id)) if request.start_with_savepoint => {
+                if let Some(job) = known {
+                    // It is in its final state; in a moment it stands among the ended ones.
+                    job.ended().wait().await;
+                }
+                Some(self.savepoint(job_id)?)
+            }
+            (_, None) if request.start_with_savepoint => return Err(SubmitError::SavepointWithoutId),
+            _ => None,
+        };
+        let waiting = inner.slots.counts().jobs_waiting;
+        if inner.slots.is_full() {
+            return Err(SubmitError::TooManyWaiting(waiting));
         }
         let running = inner.directory.running_len();
         if running >= inner.settings.jobs_running_max {
@@ -181,11 +211,18 @@ impl JobService {
             BlockingError::Panicked(text) => SubmitError::Busy(format!("planning the job panicked: {text}")),
             error => SubmitError::Busy(error.to_string()),
         })??;
-        self.launch(job_id, planned)
+        self.launch(job_id, planned, saved)
     }
 
-    fn launch(&self, job_id: i64, planned: Planned) -> Result<Submitted, SubmitError> {
+    fn savepoint(&self, job_id: i64) -> Result<Arc<SavedJob>, SubmitError> {
+        self.0.savepoints.get(job_id).ok_or(SubmitError::NoSavepoint(job_id))
+    }
+
+    fn launch(&self, job_id: i64, planned: Planned, saved: Option<Arc<SavedJob>>) -> Result<Submitted, SubmitError> {
         let inner = &self.0;
+        if let Some(why) = saved.as_ref().and_then(|saved| saved.mismatch(&planned.plan.graph)) {
+            return Err(SubmitError::OtherSavepoint { job_id, why });
+        }
         let env = &planned.config.env;
         let owner = inner.shards.owner(u64::try_from(job_id).unwrap_or(job_id.unsigned_abs()));
         let job = Arc::new(JobEntry::new(NewJob {
@@ -196,10 +233,24 @@ impl JobService {
             sequence: inner.directory.next_sequence(),
             env_options: env.flat.clone(),
             graph: Arc::clone(&planned.plan.graph),
-            start_with_savepoint: false,
+            slots: slots_of(&planned.plan),
+            tag_filter: env.tag_filter.clone(),
+            start_with_savepoint: saved.is_some(),
         }));
-        if let Err(known) = inner.directory.insert(Arc::clone(&job)) {
+        let inserted = match &saved {
+            None => inner.directory.insert(Arc::clone(&job)),
+            Some(_) => inner.directory.replace(Arc::clone(&job)),
+        };
+        if let Err(known) = inserted {
             return already_known(known);
+        }
+        // Another client may have gone on from it, and stopped the job again, since it was looked up.
+        let is_newest =
+            |saved: &Arc<SavedJob>| inner.savepoints.get(job_id).is_some_and(|newest| Arc::ptr_eq(&newest, saved));
+        if !saved.as_ref().is_none_or(is_newest) {
+            inner.directory.remove(&job);
+            let why = "somebody else went on from it in the meantime".to_owned();
+            return Err(SubmitError::OtherSavepoint { job_id, why });
         }
         let interval = env.checkpoint_interval.or(match env.mode {
             JobMode::Batch => None,
@@ -212,6 +263,9 @@ impl JobService {
             shards: inner.shards.clone(),
             directory: Arc::clone(&inner.directory),
             settings: Arc::clone(&inner.settings),
+            slots: Arc::clone(&inner.slots),
+            savepoints: Arc::clone(&inner.savepoints),
+            saved,
             restarts: if is_given("job.retry.times") { env.retry_times } else { inner.settings.retry_times },
             retry_interval: if is_given("job.retry.interval.seconds") {
                 env.retry_interval
@@ -231,17 +285,37 @@ impl JobService {
         Ok(Submitted { job_id, job_name: planned.name, warnings: planned.warnings, job })
     }
 
-    /// Tells a job to stop; false when there is no such job running. The job's state tells when it has stopped.
-    ///
-    /// # Errors
-    /// When it cannot be stopped that way.
-    pub fn stop(&self, job_id: i64, savepoint: bool) -> Result<bool, StopError> {
-        let Some(job) = self.job(job_id).filter(|job| !job.state().is_final()) else { return Ok(false) };
+    /// Tells a job to stop, with a savepoint or at once; false when there is no such job running. The job's state tells
+    /// when it has stopped.
+    pub fn stop(&self, job_id: i64, savepoint: bool) -> bool {
+        let Some(job) = self.job(job_id).filter(|job| !job.state().is_final()) else { return false };
         if savepoint {
-            return Err(StopError::NoSavepoints);
+            job.request_savepoint();
+        } else {
+            job.request_stop();
         }
-        job.request_stop();
-        Ok(true)
+        true
+    }
+
+    /// The node's tags; none until somebody has set some.
+    pub fn tags(&self) -> Arc<Tags> {
+        self.0.slots.tags().unwrap_or_default()
+    }
+
+    /// Replaces the node's tags. From then on jobs run here only if these hold all that their `env.tag_filter` asks for;
+    /// those that run go on.
+    pub fn set_tags(&self, tags: Tags) {
+        self.0.slots.set_tags(tags);
+    }
+
+    /// Slots, and jobs that wait for some.
+    pub fn slots(&self) -> SlotCounts {
+        self.0.slots.counts()
+    }
+
+    /// What is kept of jobs that can be gone on with.
+    pub fn savepoints(&self) -> SavepointCounts {
+        self.0.savepoints.counts()
     }
 
     /// The job of this id, running or ended.
@@ -283,9 +357,15 @@ impl JobService {
         }
     }
 
-    /// The jobs that are known now, counted by state.
+    /// The jobs that are known now, counted by state, and the node's slots.
     pub fn tally(&self) -> JobTally {
-        self.0.directory.tally()
+        let mut tally = self.0.directory.tally();
+        let slots = self.slots();
+        (tally.slots_total, tally.slots_assigned) = match slots.total {
+            Some(total) => (total, slots.assigned),
+            None => (tally.slots_assigned, tally.slots_assigned),
+        };
+        tally
     }
 
     /// Takes no more jobs, stops those that run, newest first, and waits for their end, at most for `timeout`. Gives
@@ -349,6 +429,13 @@ impl JobEntry {
     fn request_stop(&self) {
         if self.stop_requested.set() {
             self.events.push(Event::StopRequested, Payload::Nothing);
+        }
+    }
+
+    /// Asks the coordinator to stop the job with a savepoint, once.
+    fn request_savepoint(&self) {
+        if self.savepoint_requested.set() {
+            self.events.push(Event::SavepointRequested, Payload::Nothing);
         }
     }
 

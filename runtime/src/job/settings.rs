@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::SlotSettings;
+
 /// Every bound with its default.
 #[derive(Clone, Debug)]
 pub struct JobSettings {
@@ -21,8 +23,14 @@ pub struct JobSettings {
     pub retry_interval: Duration,
     /// Time between two checkpoints of a streaming job that does not say. Default 10 s.
     pub checkpoint_interval: Duration,
-    /// How long a checkpoint of a job that does not say may take. Default 60 s.
+    /// How long a checkpoint, or a whole savepoint, of a job that does not say may take. Default 60 s.
     pub checkpoint_timeout: Duration,
+    /// Slots for jobs.
+    pub slots: SlotSettings,
+    /// Jobs whose state is kept so that they can be gone on with. Default 1,000.
+    pub savepoints_max: usize,
+    /// Bytes of all that state. Default 256 MiB.
+    pub savepoints_bytes_max: u64,
 }
 
 impl JobSettings {
@@ -44,6 +52,9 @@ impl Default for JobSettings {
             retry_interval: Duration::from_secs(3),
             checkpoint_interval: Duration::from_secs(10),
             checkpoint_timeout: Duration::from_secs(60),
+            slots: SlotSettings::default(),
+            savepoints_max: 1000,
+            savepoints_bytes_max: 256 << 20,
         }
     }
 }

@@ -16,18 +16,26 @@ use crate::plugin::*;
 use crate::row::{Batch, Column, DataType, TableIndex, TablePath, TableSchema};
 use crate::shard::{CpuList, ShardId, Shards, ShardsConfig};
 
+mod savepoints;
+mod slots;
+
 /// Two shards on one CPU's worth of machine are enough, and one set serves all tests.
 static NODE: LazyLock<(Shards, JobService)> = LazyLock::new(|| {
     let cpus: Option<CpuList> = None;
     let shards = Shards::start(ShardsConfig { cpus, ..ShardsConfig::default() }).expect("shards");
+    let jobs = service(&shards, JobSettings::default());
+    (shards, jobs)
+});
+
+/// A service with the plugins of these tests.
+fn service(shards: &Shards, settings: JobSettings) -> JobService {
     let mut registry = Registry::default();
     registry.add_source(Numbers);
     registry.add_sink(Collect);
     registry.add_transform(Even);
-    let settings = JobSettings { stop_timeout: STOP_TIMEOUT, history_jobs_max: 1000, ..JobSettings::default() };
-    let jobs = JobService::new(shards.clone(), Arc::new(registry), settings);
-    (shards, jobs)
-});
+    let settings = JobSettings { stop_timeout: STOP_TIMEOUT, history_jobs_max: 1000, ..settings };
+    JobService::new(shards.clone(), Arc::new(registry), settings)
+}
 
 /// Long beside every wait for a busy machine.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
@@ -335,17 +343,25 @@ fn submit(config: &str) -> Result<Arc<JobEntry>, SubmitError> {
 }
 
 fn submit_as(config: &str, job_id: Option<i64>) -> Result<Arc<JobEntry>, SubmitError> {
-    let (shards, jobs) = &*NODE;
+    submit_to(&NODE.1, config, job_id, false)
+}
+
+fn submit_to(
+    jobs: &JobService,
+    config: &str,
+    job_id: Option<i64>,
+    start_with_savepoint: bool,
+) -> Result<Arc<JobEntry>, SubmitError> {
     let request = SubmitRequest {
         config_text: Bytes::copy_from_slice(config.as_bytes()),
         source_name: "test.conf".into(),
         read: ReadOptions::default(),
         job_id,
         job_name: None,
-        start_with_savepoint: false,
+        start_with_savepoint,
     };
     let jobs = jobs.clone();
-    let call = shards.front(ShardId(0)).call(move || async move { jobs.submit(request).await });
+    let call = NODE.0.front(ShardId(0)).call(move || async move { jobs.submit(request).await });
     block_on(call).expect("an executor").map(|submitted| submitted.job)
 }
 
@@ -509,12 +525,12 @@ fn a_stopped_job_is_canceled_at_once_and_keeps_its_counters() {
     }
     assert_eq!(job.state(), JobState::Running);
     let begin = Instant::now();
-    assert_eq!(NODE.1.stop(job.id(), false), Ok(true));
+    assert!(NODE.1.stop(job.id(), false));
     assert_eq!(ended(&job), JobState::Canceled);
     // It takes a few milliseconds; the bound leaves room for a machine that is busy with other tests.
     assert!(begin.elapsed() < STOP_TIMEOUT / 2, "{:?}", begin.elapsed());
     assert_eq!(job.metrics().source.rows, 100);
-    assert_eq!(NODE.1.stop(job.id(), false), Ok(false), "it is over");
+    assert!(!NODE.1.stop(job.id(), false), "it is over");
 }
 
 /// Runs a job under limits for what is worth a second at 400 rows; gives how long it took.
@@ -556,7 +572,7 @@ fn a_task_that_waits_for_its_limit_hears_a_stop_and_takes_barriers() {
         assert!(!job.wait_until(Instant::now() + Duration::from_millis(1)));
     }
     let begin = Instant::now();
-    assert_eq!(NODE.1.stop(job.id(), false), Ok(true));
+    assert!(NODE.1.stop(job.id(), false));
     assert_eq!(ended(&job), JobState::Canceled);
     assert!(begin.elapsed() < STOP_TIMEOUT / 2, "{:?}", begin.elapsed());
 }
@@ -567,7 +583,7 @@ fn a_task_that_waits_for_input_hears_a_stop() {
     while job.metrics().source.rows < 50 {
         assert!(!job.wait_until(Instant::now() + Duration::from_millis(1)));
     }
-    assert_eq!(NODE.1.stop(job.id(), false), Ok(true));
+    assert!(NODE.1.stop(job.id(), false));
     assert_eq!(ended(&job), JobState::Canceled);
 }
 
@@ -580,7 +596,7 @@ fn a_task_that_is_deaf_to_its_stop_is_dropped_after_the_stop_timeout() {
         assert!(!job.wait_until(Instant::now() + Duration::from_millis(1)));
     }
     let begin = Instant::now();
-    assert_eq!(NODE.1.stop(job.id(), false), Ok(true));
+    assert!(NODE.1.stop(job.id(), false));
     assert_eq!(ended(&job), JobState::Canceled);
     assert!(begin.elapsed() >= STOP_TIMEOUT, "it gets its time: {:?}", begin.elapsed());
 }
@@ -594,7 +610,7 @@ fn a_writer_that_paces_itself_does_not_hold_up_a_stop() {
         assert!(!job.wait_until(Instant::now() + Duration::from_millis(1)));
     }
     let begin = Instant::now();
-    assert_eq!(NODE.1.stop(job.id(), false), Ok(true));
+    assert!(NODE.1.stop(job.id(), false));
     assert_eq!(ended(&job), JobState::Canceled);
     assert!(begin.elapsed() < STOP_TIMEOUT, "before the stop timeout: {:?}", begin.elapsed());
 }
@@ -605,7 +621,7 @@ fn an_id_is_used_once_and_a_running_one_is_left_alone() {
     let job = submit_as(&config, Some(4711)).expect("accepted");
     let again = submit_as(&config, Some(4711)).expect("a silent no-op");
     assert!(Arc::ptr_eq(&job, &again));
-    assert_eq!(NODE.1.stop(4711, false), Ok(true));
+    assert!(NODE.1.stop(4711, false));
     assert_eq!(ended(&job), JobState::Canceled);
     let refused = submit_as(&config, Some(4711)).expect_err("the id is used");
     assert_eq!(refused.to_string(), "The job id 4711 has already been submitted and is not starting with a savepoint.");

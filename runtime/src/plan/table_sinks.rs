@@ -31,6 +31,11 @@ impl Sink for TableSinks {
         committers.iter().any(Option::is_some).then(|| Box::new(TableCommitters(committers)) as Box<dyn SinkCommitter>)
     }
 
+    fn commits_in_memory(&self) -> bool {
+        // All are of one plugin.
+        self.0.iter().any(|sink| sink.commits_in_memory())
+    }
+
     fn finish(&self) -> Result<(), TaskError> {
         self.0.iter().try_for_each(|sink| sink.finish())
     }

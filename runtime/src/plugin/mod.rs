@@ -57,7 +57,8 @@ pub struct PlanContext {
     pub position: Position,
     /// `plugin_output` (`result_table_name`), if given.
     pub output: Option<Arc<str>>,
-    /// Whether the job goes on from a savepoint: save modes are then skipped (contract B.7).
+    /// Whether the job goes on from a savepoint: save modes are then skipped (contract B.7), unless it was made before
+    /// they were carried out.
     pub restored: bool,
 }
 
@@ -156,8 +157,9 @@ pub trait SplitEnumerator: Send {
 
     /// Splits come back: those of a checkpoint that the pipeline goes on from, after
     /// [`restore_snapshot`](Self::restore_snapshot) and before the first [`assign`](Self::assign). They replace fresh
-    /// splits of the same id.
-    fn restore(&mut self, splits: Vec<Split>);
+    /// splits of the same id. There is a list for each reader of this start: of those that reader `i` had then,
+    /// `i % readers` takes over (contract B.7).
+    fn restore(&mut self, splits: Vec<Vec<Split>>);
 
     /// Whatever else must survive (which inputs were handed out already).
     fn snapshot(&self) -> Bytes;
@@ -323,6 +325,12 @@ pub trait Sink: Send + Sync {
         None
     }
 
+    /// Whether commits only keep sums in this process (Assert's row counts). They are then repeated when the job goes on
+    /// from a savepoint, and the sink takes no slot of its own for them (contract B.3).
+    fn commits_in_memory(&self) -> bool {
+        false
+    }
+
     /// Looks at the whole of what was written (Assert's row rules), once every task's writer has closed without an error
     /// and before what they prepared last is published: a sink that does not agree keeps the other sinks' rows back
     /// too. May be asked twice.
@@ -388,8 +396,8 @@ pub trait SinkCommitter {
 /// The plain enumerator: all splits are known at the start, and each belongs to one reader.
 pub struct FixedSplits {
     by_reader: Vec<Vec<Split>>,
-    /// After a restore: ids that had not been handed out at the checkpoint.
-    left_over: Vec<Arc<str>>,
+    /// After a restore: splits that had not been handed out at the checkpoint.
+    left_over: Vec<Split>,
 }
 
 impl FixedSplits {
@@ -416,25 +424,36 @@ impl SplitEnumerator for FixedSplits {
         }
     }
 
-    /// Splits that neither come back nor were left over had been read to their end before the checkpoint.
-    fn restore(&mut self, splits: Vec<Split>) {
+    /// Splits that neither come back nor were left over had been read to their end before the checkpoint. One that is
+    /// not listed any more is handed out all the same, so that its reader says what is missing.
+    fn restore(&mut self, splits: Vec<Vec<Split>>) {
+        let mut left_over = std::mem::take(&mut self.left_over);
+        left_over.retain(|left| !splits.iter().flatten().any(|split| split.id == left.id));
         for own in &mut self.by_reader {
-            own.retain_mut(|split| match splits.iter().find(|restored| restored.id == split.id) {
-                Some(restored) => {
-                    *split = restored.clone();
+            own.retain_mut(|split| match left_over.iter().position(|left| left.id == split.id) {
+                Some(position) => {
+                    *split = left_over.swap_remove(position);
                     true
                 }
-                None => self.left_over.contains(&split.id),
+                None => false,
             });
+        }
+        self.by_reader[0].extend(left_over);
+        let readers = self.by_reader.len();
+        for (reader, splits) in splits.into_iter().enumerate() {
+            self.by_reader[reader % readers].extend(splits);
         }
     }
 
-    /// The ids of the splits that were not handed out, each behind its length (four bytes, little endian).
+    /// The splits that were not handed out, which may have come back half-read: id and state of each, both behind their
+    /// length (four bytes, little endian).
     fn snapshot(&self) -> Bytes {
         let mut bytes = Vec::new();
         for split in self.by_reader.iter().flatten() {
-            bytes.extend_from_slice(&u32::try_from(split.id.len()).unwrap_or(u32::MAX).to_le_bytes());
-            bytes.extend_from_slice(split.id.as_bytes());
+            for part in [split.id.as_bytes(), &split.state] {
+                bytes.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_le_bytes());
+                bytes.extend_from_slice(part);
+            }
         }
         bytes.into()
     }
@@ -442,12 +461,18 @@ impl SplitEnumerator for FixedSplits {
     fn restore_snapshot(&mut self, mut snapshot: &[u8]) -> Result<(), TaskError> {
         let broken = || TaskError::permanent("the checkpoint's list of splits is not one of this source");
         self.left_over.clear();
-        while let Some((length, rest)) = snapshot.split_first_chunk::<4>() {
-            let (id, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(broken)?;
-            self.left_over.push(std::str::from_utf8(id).map_err(|_| broken())?.into());
-            snapshot = rest;
+        while !snapshot.is_empty() {
+            let mut part = || {
+                let (length, rest) = snapshot.split_first_chunk::<4>()?;
+                let (part, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+                snapshot = rest;
+                Some(part)
+            };
+            let (id, state) = part().zip(part()).ok_or_else(broken)?;
+            let id = std::str::from_utf8(id).map_err(|_| broken())?.into();
+            self.left_over.push(Split { id, state: Bytes::copy_from_slice(state) });
         }
-        if snapshot.is_empty() { Ok(()) } else { Err(broken()) }
+        Ok(())
     }
 }
 
@@ -467,10 +492,16 @@ mod tests {
         // Reader 0 has finished `a` and stands in `c`; reader 1 has not asked yet.
         let mut after = fresh();
         after.restore_snapshot(&before.snapshot()).expect("its own snapshot");
-        after.restore(vec![split("c", "9")]);
-        assert_eq!(after.assign(0), Assignment::Splits(vec![split("c", "9")]));
-        assert_eq!(after.assign(1), Assignment::Splits(vec![split("b", "0")]));
+        after.restore(vec![Vec::new(), vec![split("c", "9")]]);
+        // A checkpoint before anything is handed out again keeps where they stand.
+        let mut again = fresh();
+        again.restore_snapshot(&after.snapshot()).expect("its own snapshot");
+        again.restore(vec![Vec::new(), Vec::new()]);
+        assert_eq!(again.assign(0), Assignment::Splits(vec![split("c", "9")]));
+        assert_eq!(again.assign(1), Assignment::Splits(vec![split("b", "0")]));
         assert_eq!(after.assign(0), Assignment::NoMore);
+        assert_eq!(after.assign(1), Assignment::Splits(vec![split("b", "0"), split("c", "9")]));
+        assert_eq!(after.assign(1), Assignment::NoMore);
         assert!(after.restore_snapshot(b"\x09\0\0\0abc").is_err());
     }
 }

@@ -16,34 +16,44 @@ use crate::plugin::{Prepared, Split, SplitEnumerator, TaskError};
 /// The splits of a pipeline, shared by its source tasks. The lock is held for the time of an assignment only.
 pub(crate) type SharedSplits = Arc<Mutex<SplitLedger>>;
 
-/// An enumerator, and which splits it has handed out since which checkpoint.
+/// An enumerator, and which splits it has handed out to which reader since which checkpoint.
 ///
 /// A checkpoint is complete some time after each reader took its snapshot. Splits handed out in between are in no
-/// reader's snapshot and no longer with the enumerator; the ledger keeps them until the next checkpoint.
+/// reader's snapshot and no longer with the enumerator; the ledger keeps them until the next checkpoint. What was
+/// handed out before the first checkpoint began is in some reader's snapshot.
 pub(crate) struct SplitLedger {
     enumerator: Box<dyn SplitEnumerator>,
-    handed_out: Vec<(u64, Split)>,
+    keeps: bool,
+    handed_out: Vec<(u64, usize, Split)>,
 }
 
 impl SplitLedger {
     pub fn new(enumerator: Box<dyn SplitEnumerator>) -> Self {
-        Self { enumerator, handed_out: Vec::new() }
+        Self { enumerator, keeps: false, handed_out: Vec::new() }
     }
 
-    /// Asks for a reader whose newest snapshot belongs to `checkpoint`. `keep` says whether checkpoints are taken.
-    pub fn assign(&mut self, reader: usize, checkpoint: u64, keep: bool) -> crate::plugin::Assignment {
+    /// A checkpoint is about to begin: from now on the ledger keeps what is handed out.
+    pub fn keep(&mut self) {
+        self.keeps = true;
+    }
+
+    /// Asks for a reader whose newest snapshot belongs to `checkpoint`.
+    pub fn assign(&mut self, reader: usize, checkpoint: u64) -> crate::plugin::Assignment {
         let assignment = self.enumerator.assign(reader);
-        if keep && let crate::plugin::Assignment::Splits(splits) = &assignment {
-            self.handed_out.extend(splits.iter().map(|split| (checkpoint, split.clone())));
+        if self.keeps
+            && let crate::plugin::Assignment::Splits(splits) = &assignment
+        {
+            self.handed_out.extend(splits.iter().map(|split| (checkpoint, reader, split.clone())));
         }
         assignment
     }
 
     /// What a restart needs of the enumerator, now that all readers have taken their snapshot for `checkpoint`: its
-    /// own state, and the splits handed out since.
-    pub fn seal(&mut self, checkpoint: u64) -> (bytes::Bytes, Vec<Split>) {
-        self.handed_out.retain(|(since, _)| *since >= checkpoint);
-        (self.enumerator.snapshot(), self.handed_out.iter().map(|(_, split)| split.clone()).collect())
+    /// own state, and the splits handed out since, with their readers.
+    pub fn seal(&mut self, checkpoint: u64) -> (bytes::Bytes, Vec<(usize, Split)>) {
+        self.handed_out.retain(|(since, ..)| *since >= checkpoint);
+        let handed_out = self.handed_out.iter().map(|(_, reader, split)| (*reader, split.clone()));
+        (self.enumerator.snapshot(), handed_out.collect())
     }
 }
 
@@ -98,8 +108,6 @@ pub(crate) struct ChainTask {
     pub splits: SharedSplits,
     /// Newest checkpoint that is done; later ones are numbered from it.
     pub checkpoint: u64,
-    /// Whether checkpoints are taken while the job runs.
-    pub checkpointed: bool,
     /// How much a source task may send.
     pub limits: ReadLimits,
     /// One for each link into the chain, in the chain's order.

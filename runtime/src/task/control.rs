@@ -12,6 +12,8 @@ use atomic_waker::AtomicWaker;
 pub struct TaskControl {
     stop: AtomicBool,
     barrier: AtomicU64,
+    /// The checkpoint behind which nothing is read; 0 while there is none.
+    last: AtomicU64,
     waker: AtomicWaker,
 }
 
@@ -36,10 +38,19 @@ impl TaskControl {
         self.stop.load(Ordering::Acquire)
     }
 
-    /// Tells a source task to begin a checkpoint. Checkpoints are numbered upwards from 1.
-    pub fn begin_checkpoint(&self, checkpoint: u64) {
+    /// Tells a source task to begin a checkpoint. Checkpoints are numbered upwards from 1. Behind the `last` one it
+    /// reads nothing and waits for its stop.
+    pub fn begin_checkpoint(&self, checkpoint: u64, last: bool) {
+        if last {
+            self.last.store(checkpoint, Ordering::Release);
+        }
         self.barrier.fetch_max(checkpoint, Ordering::AcqRel);
         self.waker.wake();
+    }
+
+    /// Whether nothing is read behind this checkpoint.
+    pub fn is_last(&self, checkpoint: u64) -> bool {
+        self.last.load(Ordering::Acquire) == checkpoint
     }
 
     /// What the task has to do now, if it has `done` the checkpoints up to that number.
@@ -75,10 +86,11 @@ mod tests {
         let control = std::sync::Arc::new(TaskControl::default());
         let other = std::sync::Arc::clone(&control);
         let waiting = std::thread::spawn(move || block_on(other.ordered(3)));
-        control.begin_checkpoint(3);
-        control.begin_checkpoint(4);
+        control.begin_checkpoint(3, false);
+        control.begin_checkpoint(4, true);
         let first = waiting.join().expect("task");
         assert_eq!(first, Order::Barrier(4));
+        assert!(control.is_last(4) && !control.is_last(3));
         control.stop();
         assert_eq!(control.order(0), Some(Order::Stop));
     }

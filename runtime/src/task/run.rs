@@ -139,6 +139,11 @@ impl Running {
                     let splits = reader.snapshot()?;
                     let pieces = self.pass_barrier(checkpoint).await?;
                     self.task.reports.sealed(self.task.id, Sealed { checkpoint, splits, pieces });
+                    if self.task.control.is_last(checkpoint) {
+                        // Rows that were read now would be written, and read again by the job that goes on from here.
+                        self.probe.enter(Activity::Idle, vertex);
+                        return stopped(Arc::clone(&self.task.control)).await;
+                    }
                     continue;
                 }
                 None => {}
@@ -167,7 +172,7 @@ impl Running {
                 Some(Progress::NeedSplits) => {
                     let assignment = {
                         let mut splits = self.task.splits.lock().unwrap_or_else(PoisonError::into_inner);
-                        splits.assign(self.task.id.index, self.checkpoint, self.task.checkpointed)
+                        splits.assign(self.task.id.index, self.checkpoint)
                     };
                     match assignment {
                         Assignment::Splits(splits) => reader.add_splits(splits)?,
