@@ -102,11 +102,14 @@ impl SeaTunnel {
     }
 }
 
-/// Each config of an array with its `params`; what is no object is passed over.
+/// One config of several, with what its `params` say.
+type ConfigOfMany = (Bytes, Result<SubmitParams, String>);
+
+/// The configs of an array; what is no object is passed over.
 ///
 /// # Errors
 /// With the text for the client.
-fn configs_of(text: &Bytes) -> Result<Vec<(Bytes, Result<SubmitParams, String>)>, String> {
+fn configs_of(text: &Bytes) -> Result<Vec<ConfigOfMany>, String> {
     let configs = serde_json::from_slice::<Vec<&RawValue>>(text).map_err(|_| no_array(text))?;
     let objects = configs.into_iter().filter(|config| config.get().starts_with('{'));
     Ok(objects.map(|config| (text.slice_ref(config.get().as_bytes()), params_of(config))).collect())
