@@ -89,6 +89,8 @@ impl JobConfig {
 pub(super) struct Reading<'r> {
     pub file: Position,
     pub damaged: &'r [Position],
+    /// Whether the text is JSON, so that cures are told in JSON.
+    pub json: bool,
     /// Whether the syntax is broken somewhere: what seems to be missing may then stand there.
     pub broken: bool,
     /// Whether the nesting is in doubt.
@@ -101,6 +103,12 @@ pub(super) struct Reading<'r> {
     pub is_used: &'r dyn Fn(&str) -> bool,
 }
 
+impl Reading<'_> {
+    fn cure<'c>(&self, in_json: &'c str, in_config_language: &'c str) -> &'c str {
+        if self.json { in_json } else { in_config_language }
+    }
+}
+
 /// Builds the job from a tree; what is wrong is told in `problems`.
 pub(super) fn build(mut tree: Object, reading: &Reading<'_>, problems: &mut Problems) -> JobConfig {
     warn_unknown_roots(&tree, reading, problems);
@@ -108,7 +116,8 @@ pub(super) fn build(mut tree: Object, reading: &Reading<'_>, problems: &mut Prob
     let env = match tree.remove("env").map(|value| value.kind) {
         Some(ValueKind::Object(object)) => object,
         None | Some(ValueKind::Null) => {
-            missing(reading, &reading.file, MISSING_ENV, "add env { job.mode = \"BATCH\" }", problems);
+            let cure = reading.cure(r#"add "env": {"job.mode": "BATCH"}"#, r#"add env { job.mode = "BATCH" }"#);
+            missing(reading, &reading.file, MISSING_ENV, cure, problems);
             Object::default()
         }
         Some(_) => {
@@ -153,17 +162,24 @@ fn blocks(tree: &mut Object, kind: PluginKind, reading: &Reading<'_>, problems: 
         Some(_) => {
             let problem =
                 Problem::error(position, "expected plugin blocks in braces, or a list of them").in_block(&key);
-            problems.push(problem.with_help(format!("write {key} {{ PluginName {{ ... }} }}")));
+            let in_json = format!(r#"write "{key}": [{{"plugin_name": "...", ...}}]"#);
+            let in_config_language = format!("write {key} {{ PluginName {{ ... }} }}");
+            problems.push(problem.with_help(reading.cure(&in_json, &in_config_language)));
             return Vec::new();
         }
     };
     if items.is_empty() {
         match kind {
             PluginKind::Source => {
-                missing(reading, &position, MISSING_SOURCE, "add source { FakeSource { ... } }", problems)
+                let in_json = r#"add "source": [{"plugin_name": "FakeSource", ...}]"#;
+                let cure = reading.cure(in_json, "add source { FakeSource { ... } }");
+                missing(reading, &position, MISSING_SOURCE, cure, problems);
             }
             PluginKind::Transform => {}
-            PluginKind::Sink => missing(reading, &position, MISSING_SINK, "add sink { Console { } }", problems),
+            PluginKind::Sink => {
+                let cure = reading.cure(r#"add "sink": [{"plugin_name": "Console"}]"#, "add sink { Console { } }");
+                missing(reading, &position, MISSING_SINK, cure, problems);
+            }
         }
     }
     items.into_iter().enumerate().filter_map(|(index, item)| block(kind, index, item, reading, problems)).collect()
@@ -206,7 +222,10 @@ fn block(
     let name = options.get(PLUGIN_NAME).and_then(Value::to_text).map(str::trim).filter(|name| !name.is_empty());
     let Some(name) = name.map(Box::<str>::from) else {
         if !damaged {
-            let help = "name the plugin, for example plugin_name = \"Console\"";
+            let help = reading.cure(
+                r#"name the plugin, for example "plugin_name": "Console""#,
+                r#"name the plugin, for example plugin_name = "Console""#,
+            );
             problems.push(Problem::error(position, MISSING_PLUGIN_NAME).in_block(unnamed).with_help(help));
         }
         return None;

@@ -258,15 +258,19 @@ impl From<Problem> for Problems {
     }
 }
 
-/// Of `names`, the one that `written` was most likely meant to be.
+/// Of `names`, in any order, the one that `written` was most likely meant to be.
 pub fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let fold = |text: &str| text.to_ascii_lowercase().replace(['-', '.'], "_");
     let wanted = fold(written);
     names
         .into_iter()
         .map(|name| (strsim::damerau_levenshtein(&wanted, &fold(name)), name))
-        .filter(|(distance, name)| *distance <= (name.len().min(written.len()) / 3).max(1))
-        .min_by_key(|(distance, _)| *distance)
+        .filter(|(distance, name)| {
+            // A name of one letter is like every other.
+            let shorter = name.len().min(written.len());
+            *distance < shorter.max(1) && *distance <= (shorter / 3).max(1)
+        })
+        .min()
         .map(|(_, name)| name)
 }
 
@@ -303,5 +307,9 @@ mod tests {
         assert_eq!(nearest("row_num", names), Some("row.num"));
         assert_eq!(nearest("shcema", names), Some("schema"));
         assert_eq!(nearest("banana", names), None);
+        assert_eq!((nearest("c", ["a", "b"]), nearest("A", ["a", "b"])), (None, Some("a")));
+        for names in [["fake2", "fake1"], ["fake1", "fake2"]] {
+            assert_eq!(nearest("fake", names), Some("fake1"), "whatever the order is");
+        }
     }
 }

@@ -86,6 +86,7 @@ pub fn examine_job(text: &str, name: &str, options: &ReadOptions) -> Examined {
     let reading = Reading {
         file: Position { file: name.into(), line: 1, column: 1 },
         damaged: &read.damaged,
+        json: read.json,
         broken: read.broken,
         structure_lost: read.structure_lost,
         grammar_only: options.grammar_only,
@@ -127,6 +128,7 @@ pub fn job_from_tree(mut tree: Object, name: &str) -> Result<(JobConfig, Problem
     let reading = Reading {
         file,
         damaged: &[],
+        json: true,
         broken: false,
         structure_lost: false,
         grammar_only: false,
@@ -144,6 +146,7 @@ struct Read {
     problems: Problems,
     unset: Problems,
     damaged: Vec<Position>,
+    json: bool,
     /// Whether the syntax is broken.
     broken: bool,
     structure_lost: bool,
@@ -157,6 +160,7 @@ impl Read {
             problems,
             unset: Problems::default(),
             damaged: Vec::new(),
+            json: false,
             broken: true,
             structure_lost: true,
             used: std::collections::BTreeSet::new(),
@@ -195,6 +199,7 @@ fn read(text: &str, name: &str, options: &ReadOptions) -> Read {
             problems,
             unset: Problems::default(),
             damaged,
+            json: true,
             structure_lost,
             used: std::collections::BTreeSet::new(),
         }
@@ -203,7 +208,7 @@ fn read(text: &str, name: &str, options: &ReadOptions) -> Read {
         let hocon::Parsed { tree, problems, damaged, structure_lost, used } =
             hocon::parse(text, file, kind, &options.variables, options.includes.clone(), limits);
         let broken = problems.has_errors();
-        Read { tree, broken, problems, unset: Problems::default(), damaged, structure_lost, used }
+        Read { tree, broken, problems, unset: Problems::default(), damaged, json: false, structure_lost, used }
     };
     list_blocks(&mut read.tree);
     let unresolved = if options.grammar_only { Unresolved::Keep } else { options.unresolved };
@@ -254,6 +259,21 @@ mod tests {
     use super::super::{MISSING_ENV, MISSING_PLUGIN_NAME, MISSING_SINK, MISSING_SOURCE, PARALLELISM_MAX};
     use super::*;
     use crate::plugin::JobMode;
+
+    #[test]
+    fn cures_are_told_in_the_language_of_the_text() {
+        let problems = |text: &str, name: &str| read_job(text, name, &ReadOptions::default()).expect_err("refused");
+        let cures = |text: &str, name: &str| -> Vec<String> {
+            problems(text, name).iter().filter_map(|problem| problem.help.clone()).collect()
+        };
+        assert_eq!(cures("", "job.conf")[1..], ["add source { FakeSource { ... } }", "add sink { Console { } }"]);
+        let in_json = [
+            r#"add "env": {"job.mode": "BATCH"}"#,
+            r#"name the plugin, for example "plugin_name": "Console""#,
+            r#"write "sink": [{"plugin_name": "...", ...}]"#,
+        ];
+        assert_eq!(cures(r#"{"source":[{}],"sink":3}"#, "job.json"), in_json);
+    }
 
     fn hocon() -> ReadOptions {
         ReadOptions { syntax: Syntax::Hocon, ..ReadOptions::default() }

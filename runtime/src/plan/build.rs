@@ -147,7 +147,8 @@ impl<'a> Builder<'a> {
                 Some(name) => problem.with_help(format!("did you mean '{name}'?")),
                 None => {
                     let names: Vec<_> = self.registry.plugins(block.kind).into_iter().map(Plugin::name).collect();
-                    problem.with_help(format!("there are {}", names.join(", ")))
+                    let names = if names.is_empty() { "none of this kind".to_owned() } else { names.join(", ") };
+                    problem.with_help(format!("there are {names}"))
                 }
             };
             self.problems.push(problem);
