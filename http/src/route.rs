@@ -41,9 +41,9 @@ pub fn routes() -> impl Iterator<Item = RouteName> {
 }
 
 /// Position of the first route of the node's own.
-const NODE: usize = 1;
+pub(crate) const NODE: usize = 1;
 /// Position of the first route of SeaTunnel's API.
-const SEATUNNEL: usize = NODE + node::ROUTES.len();
+pub(crate) const SEATUNNEL: usize = NODE + node::ROUTES.len();
 
 /// A request's handler and what its path says.
 #[derive(Clone, Copy, Debug)]

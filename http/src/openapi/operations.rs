@@ -16,8 +16,10 @@ enum Answer {
     JsonOrNothing(&'static str),
     /// This description.
     Description,
-    /// Text of a type; 400 without a body where there is none.
-    File(&'static str),
+    /// A log of a type; 400 without a body where there is none.
+    Log(&'static str),
+    /// The same, and lists of logs as JSON of a schema or as text of a type.
+    LogOrLogs(&'static str, &'static str, &'static str),
     /// JSON of a schema, or text of a type.
     JsonOrText(&'static str, &'static str),
     /// None: the request lacks its argument.
@@ -96,22 +98,28 @@ impl Operation {
                 Self::post("Encodes the secrets of a config", Payload::Json("JobConfig"), "EncryptedConfig")
             }
             Endpoint::Logs => {
-                let format = ("format", json!({"type": "string"}), "`json`, else a page of HTML.");
+                let format = || vec![("format", json!({"type": "string"}), "`json`, else a page of HTML.")];
                 let list = Self::get("Logs of jobs", Answer::JsonOrText("Logs", LOGS_HTML));
-                let part = Self::get("A log, by the name of its file", Answer::File(LOGS_PLAIN));
-                let file = json!({"type": "string", "pattern": "^[^/]*[.]log[^/]*$"});
+                let some = Self::get(
+                    "A log, or those whose names hold a text",
+                    Answer::LogOrLogs(LOGS_PLAIN, "Logs", LOGS_HTML),
+                );
+                let name = "What holds `.log` is the name of a file, which is given; else a part of names.";
                 return vec![
-                    Self { query: vec![format], ..list },
-                    part.with_argument("file", file, "Name of the file."),
+                    Self { query: format(), ..list },
+                    Self { query: format(), ..some }.with_argument("name", json!({"type": "string"}), name),
                 ];
             }
             Endpoint::Log => {
                 let list = Self::get("Logs of jobs on this node", Answer::Text(LOGS_HTML));
-                let file = Self::get("A log, by the name of its file", Answer::File(LOGS_PLAIN));
+                let file = Self::get("A log, by the name of its file", Answer::Log(LOGS_PLAIN));
                 return vec![list, file.with_argument("file", json!({"type": "string"}), "Name of the file.")];
             }
             Endpoint::LogNames => Self::get("Names of the files of logs", Answer::Json("LogNames")),
-            Endpoint::UpdateTags => Self::post("Replaces the node's tags", Payload::Json("Tags"), "TagsUpdated"),
+            Endpoint::UpdateTags => {
+                let updated = if face == Face::V1 { "TagsUpdated" } else { "TagsUpdatedV2" };
+                Self::post("Replaces the node's tags", Payload::Json("Tags"), updated)
+            }
         }]
     }
 
@@ -187,7 +195,12 @@ impl Operation {
                 "application/json": reference(schema),
                 content_type: {"schema": {"type": "string"}},
             })),
-            Answer::Text(content_type) | Answer::File(content_type) => {
+            Answer::LogOrLogs(log, schema, page) => Some(json!({
+                log: {"schema": {"type": "string"}},
+                "application/json": reference(schema),
+                page: {"schema": {"type": "string"}},
+            })),
+            Answer::Text(content_type) | Answer::Log(content_type) => {
                 Some(json!({content_type: {"schema": {"type": "string"}}}))
             }
             Answer::Description => Some(json!({"application/json": {"schema": {"type": "object"}}})),
@@ -197,10 +210,10 @@ impl Operation {
         if let Some(content) = content {
             responses["200"] = json!({"description": "Done.", "content": content});
         }
-        for status in ["400", "404", "408", "413", "414", "431"] {
+        for status in ["400", "408", "414", "431", "500"].into_iter().chain(self.further_statuses()) {
             responses[status] = json!({"$ref": "#/components/responses/Error"});
         }
-        if let Answer::File(content_type) = self.answer {
+        if let Answer::Log(content_type) | Answer::LogOrLogs(content_type, ..) = self.answer {
             let none = json!({
                 content_type: {"schema": {"const": ""}},
                 "application/json": {"schema": {"$ref": "#/components/schemas/Error"}},
@@ -214,6 +227,18 @@ impl Operation {
             responses["403"] = error("A browser asks for a page of another site.", json!({}));
         }
         responses
+    }
+
+    /// Errors that not every operation has.
+    fn further_statuses(&self) -> impl Iterator<Item = &'static str> {
+        // A node may keep no logs; and an argument may lead to a path that is none.
+        let of_logs =
+            matches!(self.answer, Answer::JsonOrText(..) | Answer::Text(LOGS_HTML) | Answer::Json("LogNames"));
+        let not_found = of_logs || self.argument.is_some();
+        let with_body = !matches!(self.payload, Payload::Nothing);
+        [(not_found, "404"), (with_body, "413"), (self.partly, "501")]
+            .into_iter()
+            .filter_map(|(has, status)| has.then_some(status))
     }
 }
 

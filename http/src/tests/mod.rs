@@ -1,5 +1,6 @@
 //! The transport, tried over real sockets against handlers that do what a test needs.
 
+mod bodies;
 mod client;
 mod errors;
 mod hostile;
@@ -136,16 +137,22 @@ fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
 pub(crate) fn expected(name: &str, body: &[u8]) {
     let mut body: serde_json::Value = serde_json::from_slice(body).expect("a JSON body");
     mask_times(&mut body);
+    hold(name, &body);
+}
+
+/// The same for a value of which nothing is to be masked any more.
+pub(crate) fn hold(name: &str, body: &serde_json::Value) {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/expected/{name}.json"));
     if std::env::var_os("EGRET_UPDATE_EXPECTED").is_some() {
-        let text = serde_json::to_string_pretty(&body).expect("JSON") + "\n";
+        let text = serde_json::to_string_pretty(body).expect("JSON") + "\n";
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a writable tree");
         std::fs::write(&path, text).expect("a writable tree");
         return;
     }
     let text = std::fs::read_to_string(&path)
         .unwrap_or_else(|error| panic!("{}: {error}; EGRET_UPDATE_EXPECTED=1 writes it", path.display()));
     let expected: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-    assert!(body == expected, "the body of {name} is not as expected: {body:#}");
+    assert!(*body == expected, "the body of {name} is not as expected: {body:#}");
 }
 
 /// Replaces `yyyy-MM-dd HH:mm:ss` wherever the wire has a time.

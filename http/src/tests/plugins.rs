@@ -26,6 +26,7 @@ impl Plugin for Numbers {
             OptionSpec::new("rows", OptionKind::Integer { min: 0, max: 1 << 20 }, "How many rows there are.")
                 .required(),
             OptionSpec::new("endless", OptionKind::Boolean, "Whether it goes on without rows."),
+            OptionSpec::new("fails", OptionKind::Text, "What it fails with behind the rows."),
         ];
         OPTIONS
     }
@@ -48,6 +49,7 @@ impl SourceFactory for Numbers {
             tables: vec![table],
             rows: options.count("rows").unwrap_or_default(),
             endless: options.boolean("endless").unwrap_or_default(),
+            fails: options.text("fails"),
         }))
     }
 }
@@ -57,6 +59,7 @@ struct Plan {
     tables: Vec<Arc<TableSchema>>,
     rows: usize,
     endless: bool,
+    fails: Option<String>,
 }
 
 impl Source for Plan {
@@ -93,6 +96,9 @@ impl SourceReader for Reader {
             let numbers = Int64Array::from_iter_values(0..self.plan.rows as i64);
             let rows = RecordBatch::try_new(self.plan.tables[0].arrow().clone(), vec![Arc::new(numbers)]);
             return Ok(Progress::Rows(Batch::inserts(TableIndex(0), rows.expect("one column"))));
+        }
+        if let Some(message) = self.plan.fails.as_ref().filter(|_| self.started) {
+            return Err(TaskError::permanent(message));
         }
         Ok(match self.plan.endless && self.started {
             true => Progress::Idle(Instant::now() + Duration::from_millis(20)),
