@@ -48,12 +48,7 @@ fn log_of(folder: &Path, id: i64, part: &str) -> String {
 #[test]
 fn both_generations_are_answered_on_both_ports() {
     let node = with(&["--second-port", "0", "--context-path", "/engine"]);
-    let ports: Vec<std::net::SocketAddr> = node.program().wait_for_stderr("two addresses", |log| {
-        let addresses: Vec<_> =
-            log.split("listening on http://").skip(1).filter_map(|rest| rest.lines().next()).collect();
-        (addresses.len() == 2 && log.contains("logs of jobs"))
-            .then(|| addresses.iter().map(|address| address.trim().parse().expect("an address")).collect())
-    });
+    let ports = node.addresses(2);
     assert_ne!(ports[0].port(), ports[1].port());
     for port in ports {
         assert!(port.ip().is_loopback());

@@ -49,6 +49,17 @@ impl Node {
         self.address
     }
 
+    /// All that it listens on, of which there are so many.
+    pub fn addresses(&self, number: usize) -> Vec<SocketAddr> {
+        self.program.wait_for_stderr("the addresses in the log", |log| {
+            // The folder of the logs is told after the last address.
+            let (log, _) = log.split_once("logs of jobs")?;
+            let addresses = log.split("listening on http://").skip(1).filter_map(|rest| rest.lines().next());
+            let addresses: Vec<_> = addresses.map(|address| address.trim().parse().expect("an address")).collect();
+            (addresses.len() == number).then_some(addresses)
+        })
+    }
+
     pub fn program(&self) -> &Program {
         &self.program
     }
