@@ -218,7 +218,8 @@ impl Simulator {
     }
 
     fn cancel_work(&mut self) {
-        assert!(self.stop_asked || self.savepoint_asked || self.machine.state() == JobState::Failing);
+        let goes_on = matches!(self.machine.state(), JobState::Pending | JobState::Scheduled | JobState::Running);
+        assert!(!goes_on, "only a job that ends is given up");
         self.pending.append(&mut self.hanging);
         for task in std::mem::take(&mut self.running) {
             let Task { pipeline, attempt, number: task, .. } = task;
