@@ -13,6 +13,7 @@ pub mod lines;
 pub mod orc;
 pub mod parquet;
 mod scan;
+mod thrift;
 pub mod tokens;
 pub mod transcode;
 pub mod values;

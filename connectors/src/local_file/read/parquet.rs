@@ -4,7 +4,9 @@
 //! rows.
 
 use std::fs::File;
+use std::io;
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,11 +25,9 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::push_decoder::{ParquetPushDecoder, ParquetPushDecoderBuilder};
 use parquet::basic::Type as PhysicalType;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{
-    PageIndexPolicy, ParquetMetaData, ParquetMetaDataPushDecoder, ParquetMetaDataReader, RowGroupMetaData,
-};
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 
-use super::{FileReader, Place, convert};
+use super::{FileReader, Place, convert, thrift};
 
 /// Length of the metadata and the magic word at the end of a file.
 const FOOTER_BYTES: usize = 8;
@@ -41,9 +41,8 @@ fn broken(path: &Path, error: &ParquetError) -> TaskError {
 /// # Errors
 /// When the file is not parquet, or has a column of a type that nothing here can hold.
 pub fn columns_of(path: &Path) -> Result<Vec<Column>, TaskError> {
-    let file = File::open(path).map_err(|error| failure("opening", path, &error))?;
-    let metadata =
-        guarded(|| ParquetMetaDataReader::new().parse_and_finish(&file)).map_err(|error| broken(path, &error))?;
+    let bytes = metadata_bytes(path)?;
+    let metadata = guarded(|| parse_metadata(&bytes)).map_err(|error| broken(path, &error))?;
     let metadata = reader_metadata(Arc::new(metadata)).map_err(|error| broken(path, &error))?;
     metadata
         .schema()
@@ -62,6 +61,25 @@ pub fn columns_of(path: &Path) -> Result<Vec<Column>, TaskError> {
             Ok(Column::new(field.name(), data_type))
         })
         .collect()
+}
+
+/// Reads the metadata at the end of a file. Blocks.
+fn metadata_bytes(path: &Path) -> Result<Vec<u8>, TaskError> {
+    let failed = |error: io::Error| failure("reading", path, &error);
+    let file = File::open(path).map_err(|error| failure("opening", path, &error))?;
+    let file_bytes = file.metadata().map_err(failed)?.len();
+    let mut footer = [0; FOOTER_BYTES];
+    let footer_at = file_bytes.checked_sub(FOOTER_BYTES as u64).ok_or_else(|| too_short(path))?;
+    file.read_exact_at(&mut footer, footer_at).map_err(failed)?;
+    let range = metadata_range(&footer, file_bytes).map_err(|error| broken(path, &error))?;
+    let mut bytes = vec![0; usize::try_from(range.end - range.start).unwrap_or(usize::MAX)];
+    file.read_exact_at(&mut bytes, range.start).map_err(failed)?;
+    Ok(bytes)
+}
+
+fn parse_metadata(bytes: &[u8]) -> Result<ParquetMetaData, ParquetError> {
+    thrift::check_metadata(bytes)?;
+    ParquetMetaDataReader::decode_metadata(bytes)
 }
 
 /// Reads INT96 times as microseconds, in which every year fits; nanoseconds would overflow outside 1677 to 2262.
@@ -111,22 +129,27 @@ fn guarded<T>(decode: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, Par
     super::guarded(decode).map_err(ParquetError::General).and_then(|decoded| decoded)
 }
 
-/// Checks the end of a file: its metadata must lie within it. The decoder takes that for granted.
-fn check_footer(footer: &[u8], file_bytes: u64) -> Result<(), ParquetError> {
+fn too_short(path: &Path) -> TaskError {
+    broken(path, &ParquetError::General("the file is too short".into()))
+}
+
+/// Where the metadata stands that the last bytes of a file tell of.
+fn metadata_range(footer: &[u8], file_bytes: u64) -> Result<Range<u64>, ParquetError> {
     let bytes = match footer {
         [b0, b1, b2, b3, b'P', b'A', b'R', b'1'] => u32::from_le_bytes([*b0, *b1, *b2, *b3]),
         _ => return Err(ParquetError::General("the file does not end with PAR1: it is cut off, or no parquet".into())),
     };
-    if u64::from(bytes) + FOOTER_BYTES as u64 > file_bytes {
-        return Err(ParquetError::General(format!("its metadata would be {bytes} bytes, more than there are")));
-    }
-    Ok(())
+    let end = file_bytes.saturating_sub(FOOTER_BYTES as u64);
+    let start = end
+        .checked_sub(u64::from(bytes))
+        .ok_or_else(|| ParquetError::General(format!("its metadata would be {bytes} bytes, more than there are")))?;
+    Ok(start..end)
 }
 
 enum Stage {
-    /// The last bytes are still to be checked.
+    /// The last bytes are wanted, which tell where the metadata stands.
     Footer,
-    Metadata(Box<ParquetMetaDataPushDecoder>),
+    Metadata,
     Rows(Box<ParquetPushDecoder>),
     Ended,
 }
@@ -154,25 +177,18 @@ impl ParquetReader {
         probe: Rc<TaskProbe>,
     ) -> Result<Self, TaskError> {
         if file.len() < FOOTER_BYTES as u64 {
-            let error = ParquetError::General("the file is too short".into());
-            return Err(broken(file.path(), &error));
+            return Err(too_short(file.path()));
         }
         let footer = Range { start: file.len() - FOOTER_BYTES as u64, end: file.len() };
         let wanted = Vec::from([footer]);
         Ok(Self { file, columns, schema, rows: place.offset, stage: Stage::Footer, wanted, found: Vec::new(), probe })
     }
 
-    fn metadata_stage(&self, footer: &[u8]) -> Result<Stage, ParquetError> {
-        check_footer(footer, self.file.len())?;
-        let decoder = ParquetMetaDataPushDecoder::try_new(self.file.len())?;
-        Ok(Stage::Metadata(Box::new(decoder.with_page_index_policy(PageIndexPolicy::Skip))))
-    }
-
     fn broken(&self, error: &ParquetError) -> TaskError {
         broken(self.file.path(), error)
     }
 
-    /// Reads what the decoder waits for and hands it over. A dropped future loses at most the range under way.
+    /// Reads what is wanted and hands it over. A dropped future loses at most the range under way.
     async fn feed(&mut self) -> Result<(), TaskError> {
         while let Some(range) = self.wanted.get(self.found.len()) {
             let length = usize::try_from(range.end - range.start)
@@ -184,17 +200,27 @@ impl ParquetReader {
         if ranges.is_empty() {
             return Ok(());
         }
-        let pushed = match &mut self.stage {
+        guarded(|| self.take(ranges, bytes)).map_err(|error| self.broken(&error))
+    }
+
+    /// Goes on with what was read; what is broken ends the file.
+    fn take(&mut self, ranges: Vec<Range<u64>>, bytes: Vec<Bytes>) -> Result<(), ParquetError> {
+        let first = bytes.first().map_or(&[][..], |bytes| bytes.as_ref());
+        self.stage = match std::mem::replace(&mut self.stage, Stage::Ended) {
             Stage::Footer => {
-                let footer = bytes.first().map_or(&[][..], |bytes| bytes.as_ref());
-                self.stage = self.metadata_stage(footer).map_err(|error| self.broken(&error))?;
-                return Ok(());
+                self.wanted.push(metadata_range(first, self.file.len())?);
+                Stage::Metadata
             }
-            Stage::Metadata(decoder) => decoder.push_ranges(ranges, bytes),
-            Stage::Rows(decoder) => decoder.push_ranges(ranges, bytes),
-            Stage::Ended => Ok(()),
+            Stage::Metadata => self.rows_stage(parse_metadata(first)?)?,
+            Stage::Rows(mut decoder) => {
+                // Each is the whole of a column's pages.
+                bytes.iter().try_for_each(|bytes| thrift::check_pages(bytes))?;
+                decoder.push_ranges(ranges, bytes)?;
+                Stage::Rows(decoder)
+            }
+            Stage::Ended => Stage::Ended,
         };
-        pushed.map_err(|error| self.broken(&error))
+        Ok(())
     }
 
     fn rows_stage(&self, metadata: ParquetMetaData) -> Result<Stage, ParquetError> {
@@ -240,16 +266,8 @@ impl FileReader for ParquetReader {
             self.feed().await?;
             match &mut self.stage {
                 Stage::Ended => return Ok(None),
-                Stage::Footer => unreachable!("the footer is wanted from the start"),
-                Stage::Metadata(decoder) => match guarded(|| decoder.try_decode()) {
-                    Err(error) => return Err(self.broken(&error)),
-                    Ok(DecodeResult::NeedsData(ranges)) => self.wanted = ranges,
-                    Ok(DecodeResult::Data(metadata)) => {
-                        let stage = guarded(|| self.rows_stage(metadata));
-                        self.stage = stage.map_err(|error| self.broken(&error))?;
-                    }
-                    Ok(DecodeResult::Finished) => self.stage = Stage::Ended,
-                },
+                // Fed, they become the next stage.
+                Stage::Footer | Stage::Metadata => {}
                 Stage::Rows(decoder) => match guarded(|| decoder.try_decode()) {
                     Err(error) => return Err(self.broken(&error)),
                     Ok(DecodeResult::NeedsData(ranges)) => self.wanted = ranges,

@@ -174,6 +174,30 @@ fn broken_files_are_told_by_name() {
     }
 }
 
+/// Metadata may promise what no file holds: two billion booleans in six bytes, a hundred times.
+#[test]
+fn a_parquet_file_that_promises_more_than_it_has_is_refused_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.parquet");
+    write_parquet(&path, &flat(100));
+    let options = format!("path = \"{}\", file_format_type = parquet", path.display());
+    let source = plan_source(&options).expect("a plan");
+    let mut bytes = std::fs::read(&path).expect("a file");
+    let footer = bytes.split_off(bytes.len() - 8);
+    let metadata_bytes = u32::from_le_bytes([footer[0], footer[1], footer[2], footer[3]]);
+    // Unknown fields in front of the end of the metadata: each has the number 100 in full, and is a list.
+    assert_eq!(bytes.pop(), Some(0));
+    let lists = [0x09, 0xc8, 0x01, 0xf2, 0xff, 0xff, 0xff, 0xff, 0x07].repeat(100);
+    bytes.extend_from_slice(&lists);
+    bytes.push(0);
+    bytes.extend_from_slice(&(metadata_bytes + lists.len() as u32).to_le_bytes());
+    bytes.extend_from_slice(b"PAR1");
+    std::fs::write(&path, bytes).expect("write");
+    let told = "promises more values than it has bytes";
+    assert!(source_problems(&options).contains(told));
+    assert!(read_batches(&source).expect_err("promises").to_string().contains(told));
+}
+
 #[test]
 fn a_folder_without_files_gives_no_rows() {
     let folder = tempfile::tempdir().expect("a folder");
