@@ -9,7 +9,7 @@
 pub mod config;
 pub mod file;
 pub mod flow;
-mod java_regex;
+pub mod java_regex;
 pub mod job;
 pub mod json_path;
 pub mod logs;

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use regex::Regex;
+use egret_runtime::java_regex::{Flags, JavaRegex};
 
 use super::names::{NULL_PARTITION, unescape};
 
@@ -15,11 +15,19 @@ const DEPTH_MAX: usize = 64;
 #[derive(Debug, Default)]
 pub struct Wanted {
     /// What the whole name must match.
-    pub name: Option<Regex>,
+    pub name: Option<JavaRegex>,
     /// Whether that is about the whole path.
     pub by_path: bool,
     /// The path must contain one of these, unless there are none.
     pub partitions: Vec<String>,
+}
+
+/// Java's regular expression that a whole name must match.
+///
+/// # Errors
+/// When it is none.
+pub fn whole_name(pattern: &str) -> Result<JavaRegex, String> {
+    JavaRegex::compile(&format!("^(?:{pattern})$"), Flags::default())
 }
 
 /// A file to read.
@@ -79,10 +87,17 @@ fn add(path: &Path, bytes: u64, wanted: &Wanted, found: &mut Vec<FoundFile>) -> 
         return Err((path.to_owned(), io::Error::other("the path is not UTF-8")));
     };
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let named = match &wanted.name {
+        Some(pattern) => {
+            let matched = pattern.is_match(if wanted.by_path { text } else { name });
+            matched.map_err(|error| (path.to_owned(), io::Error::other(format!("file_filter_pattern: {error}"))))?
+        }
+        None => true,
+    };
     if bytes == 0
         || name.starts_with('.')
         || name == "_SUCCESS"
-        || wanted.name.as_ref().is_some_and(|pattern| !pattern.is_match(if wanted.by_path { text } else { name }))
+        || !named
         || !(wanted.partitions.is_empty() || wanted.partitions.iter().any(|part| text.contains(part.as_str())))
     {
         return Ok(());
@@ -133,11 +148,13 @@ mod tests {
             ["a.txt", "b=2/c=x%2Fy/1.txt", "b=__HIVE_DEFAULT_PARTITION__/2.txt", "z.csv"]
         );
         let text = Wanted {
-            name: Regex::new("^(?:.*[.]txt)$").ok(),
+            name: whole_name(".*[.]txt").ok(),
             by_path: false,
             partitions: vec!["/b=2".into(), "z.csv".into()],
         };
         assert_eq!(names(&text), ["b=2/c=x%2Fy/1.txt"]);
+        let others = Wanted { name: whole_name("(?!a).*\\p{Lower}").ok(), ..Wanted::default() };
+        assert_eq!(names(&others), ["b=2/c=x%2Fy/1.txt", "b=__HIVE_DEFAULT_PARTITION__/2.txt", "z.csv"]);
         let files = list(&root.join("b=2"), &Wanted::default()).expect("files");
         assert_eq!(files[0].partitions, [("b".into(), Some("2".into())), ("c".into(), Some("x/y".into()))]);
         let files = list(&root.join("b=__HIVE_DEFAULT_PARTITION__/2.txt"), &Wanted::default()).expect("files");

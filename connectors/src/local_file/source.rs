@@ -13,10 +13,9 @@ use egret_runtime::plugin::{
     TaskError,
 };
 use egret_runtime::row::{Column, DataType, TablePath, TableSchema};
-use regex::Regex;
 
 use super::charset::Charset;
-use super::listing::{FoundFile, Wanted, list};
+use super::listing::{FoundFile, Wanted, list, whole_name};
 use super::options::{Checker, FileFormat, SOURCE_OPTIONS, TABLE_OPTIONS};
 use super::read::archive::ArchiveKind;
 use super::read::codec::Codec;
@@ -220,7 +219,7 @@ fn wanted_files(checker: &mut Checker<'_>, path: &str) -> Wanted {
         Wanted { partitions: checker.options.texts("read_partitions").unwrap_or_default(), ..Wanted::default() };
     if let Some(pattern) = checker.options.text("file_filter_pattern").filter(|pattern| !pattern.is_empty()) {
         wanted.by_path = pattern.starts_with(path.trim_end_matches('/'));
-        match Regex::new(&format!("^(?:{pattern})$")) {
+        match whole_name(&pattern) {
             Ok(pattern) => wanted.name = Some(pattern),
             Err(error) => checker.error("file_filter_pattern", format!("is not a regular expression: {error}")),
         }

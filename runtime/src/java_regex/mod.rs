@@ -15,9 +15,20 @@ const BACKTRACK_MAX: usize = 1_000_000;
 /// Bytes that a compiled pattern may take.
 const COMPILED_BYTES_MAX: usize = 10 << 20;
 
+/// The pattern in the language of the `regex` crate, for those who look for it in bytes.
+///
+/// # Errors
+/// When it is no pattern, or one that only backtracking can match (look-around, references to groups, ...).
+pub fn in_linear_time(pattern: &str) -> Result<String, String> {
+    match translate::translate(pattern, false)? {
+        (text, false) => Ok(text),
+        (_, true) => Err("look-around, references to groups and possessive repetitions are not possible here".into()),
+    }
+}
+
 /// A compiled pattern.
 #[derive(Debug)]
-pub(crate) enum JavaRegex {
+pub enum JavaRegex {
     /// In linear time.
     Plain(regex::Regex),
     /// By backtracking.
@@ -26,7 +37,7 @@ pub(crate) enum JavaRegex {
 
 /// Flags given beside a pattern (`i`, `c`, `n`, `m`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Flags {
+pub struct Flags {
     ignore_case: bool,
     dot_all: bool,
     multi_line: bool,
@@ -59,7 +70,7 @@ impl JavaRegex {
     ///
     /// # Errors
     /// When it is no pattern, or one that cannot be done.
-    pub(crate) fn compile(pattern: &str, flags: Flags) -> Result<Self, String> {
+    pub fn compile(pattern: &str, flags: Flags) -> Result<Self, String> {
         let error = |reason: &dyn std::fmt::Display| format!("regular expression '{pattern}': {reason}");
         let (mut text, backtracks) = translate::translate(pattern, flags.dot_all).map_err(|reason| error(&reason))?;
         let prefix = [(flags.ignore_case, 'i'), (flags.dot_all, 's'), (flags.multi_line, 'm')]
@@ -82,7 +93,10 @@ impl JavaRegex {
     }
 
     /// Whether the pattern matches somewhere in the text.
-    pub(crate) fn is_match(&self, text: &str) -> Result<bool, String> {
+    ///
+    /// # Errors
+    /// When backtracking goes beyond its bound.
+    pub fn is_match(&self, text: &str) -> Result<bool, String> {
         match self {
             Self::Plain(regex) => Ok(regex.is_match(text)),
             Self::Backtracking(regex) => regex.is_match(text).map_err(|error| error.to_string()),
@@ -239,7 +253,7 @@ impl Replacement {
     ///
     /// # Errors
     /// When it names a group that the pattern lacks, or ends in the middle of one.
-    pub(crate) fn compile(text: &str, regex: &JavaRegex) -> Result<Self, String> {
+    pub fn compile(text: &str, regex: &JavaRegex) -> Result<Self, String> {
         let error = |reason: &str| format!("replacement '{text}': {reason}");
         let mut pieces: Vec<Piece> = Vec::new();
         let mut literal = String::new();

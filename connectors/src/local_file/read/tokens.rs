@@ -1,5 +1,6 @@
 //! Cuts text into rows and fields, without looking at what the fields mean.
 
+use egret_runtime::java_regex;
 use memchr::{memchr, memmem};
 use regex::bytes::Regex;
 
@@ -114,11 +115,11 @@ pub enum Separator {
 impl Separator {
     /// The separator that an option means. The reference engine takes it for a regular expression; where that would
     /// mean nothing else than itself, or is a single character (`|` alone would match everywhere), it is taken as it
-    /// is.
+    /// is. So `\\001`, a backslash and digits, is the character with this number, as in Java's patterns.
     ///
     /// # Errors
-    /// When it is a regular expression and wrong.
-    pub fn of(option: &str) -> Result<Self, regex::Error> {
+    /// When it is a regular expression and wrong, or one that only backtracking can match.
+    pub fn of(option: &str) -> Result<Self, String> {
         const META: &[u8] = b"\\.$|()[]{}^?*+";
         match option.as_bytes() {
             [] => Ok(Self::None),
@@ -126,7 +127,13 @@ impl Separator {
             [b'\\', b't'] => Ok(Self::Byte(b'\t')),
             [b'\\', byte] if META.contains(byte) => Ok(Self::Byte(*byte)),
             bytes if !bytes.iter().any(|byte| META.contains(byte)) => Ok(Self::Literal(bytes.into())),
-            _ => Regex::new(option).map(Self::Pattern),
+            _ => {
+                let pattern = java_regex::in_linear_time(option)?;
+                match character_of(&pattern) {
+                    Some(byte) => Ok(Self::Byte(byte)),
+                    None => Regex::new(&pattern).map(Self::Pattern).map_err(|error| error.to_string()),
+                }
+            }
         }
     }
 
@@ -157,6 +164,12 @@ impl Separator {
             })),
         }
     }
+}
+
+/// The one character of ASCII that a pattern like `\x{1}` stands for.
+fn character_of(pattern: &str) -> Option<u8> {
+    let digits = pattern.strip_prefix("\\x{")?.strip_suffix('}')?;
+    u8::from_str_radix(digits, 16).ok().filter(u8::is_ascii)
 }
 
 /// Steps over lines: `row` gets each without its end, and where it begins.
@@ -349,7 +362,10 @@ mod tests {
         assert!(matches!(Separator::of("|"), Ok(Separator::Byte(b'|'))));
         assert!(matches!(Separator::of("\\|"), Ok(Separator::Byte(b'|'))));
         assert!(matches!(Separator::of("\\t"), Ok(Separator::Byte(b'\t'))));
-        assert!(matches!(Separator::of("\u{1}"), Ok(Separator::Byte(1))));
+        for one in ["\u{1}", "\\001", "\\u0001", "\\x01"] {
+            assert!(matches!(Separator::of(one), Ok(Separator::Byte(1))), "{one}");
+        }
+        assert!(Separator::of(",(?=a)").expect_err("look-around").contains("not possible here"));
         assert!(matches!(Separator::of("::"), Ok(Separator::Literal(_))));
         assert!(matches!(Separator::of("\\|\\|"), Ok(Separator::Pattern(_))));
         assert!(Separator::of("(a").is_err());
