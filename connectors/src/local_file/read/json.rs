@@ -458,8 +458,7 @@ fn append(
             map.append(true);
         }
         (ColumnBuilder::Row(row), DataType::Row(fields)) => {
-            nested(span, value, b'{', "a JSON object is expected")?;
-            for (index, member) in row_members(value, fields)?.into_iter().enumerate() {
+            for (index, member) in row_members(span, value, fields)?.into_iter().enumerate() {
                 append(&mut row.fields[index], &fields[index].data_type, member, value, rules)?;
             }
             row.append(true);
@@ -494,8 +493,19 @@ fn nested(span: Span, value: &[u8], open: u8, what: &'static str) -> Result<(), 
     if span.is_quoted() || value.first() != Some(&open) { Err(Some(what)) } else { Ok(()) }
 }
 
-fn row_members(value: &[u8], fields: &[RowField]) -> Result<Vec<Span>, Wrong> {
+/// A row is an object with the names of its fields, or a list in their order.
+fn row_members(span: Span, value: &[u8], fields: &[RowField]) -> Result<Vec<Span>, Wrong> {
     let mut spans = vec![Span::MISSING; fields.len()];
+    if !span.is_quoted() && value.first() == Some(&b'[') {
+        let mut found = Vec::new();
+        items(value, 0, |item| found.push(item)).map_err(|malformed| Some(malformed.what))?;
+        if found.len() > fields.len() {
+            return Err(Some("the list has more items than the row has fields"));
+        }
+        spans[..found.len()].copy_from_slice(&found);
+        return Ok(spans);
+    }
+    nested(span, value, b'{', "a JSON object or a list is expected")?;
     let mut names = Names { expected: 0, count: fields.len() };
     members(value, 0, |key, member| {
         if let Some(index) = names.find(key.of(value), key.is_escaped(), |index| fields[index].name.as_bytes()) {

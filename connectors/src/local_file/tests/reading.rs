@@ -255,6 +255,18 @@ fn a_split_of_an_unknown_version_is_refused() {
     assert!(reader.add_splits(vec![split]).is_err());
 }
 
+#[test]
+fn a_row_in_json_may_be_a_list_of_its_fields() {
+    let folder = folder_with(&[("a.json", "{\"r\":[1,[\"x\",null]]}\n{\"r\":{\"a\":2,\"b\":[]}}\n{\"r\":[]}\n")]);
+    let options = format!(
+        "path = \"{}\", file_format_type = json, schema.fields {{ r = {{ a = int, b = {{ c = string, d = date }} }} }}",
+        folder.path().display()
+    );
+    assert_eq!(shown(&read(&options)), [["{a: 1, b: {c: x, d: -}}"], ["{a: 2, b: {c: -, d: -}}"], ["{a: -, b: -}"]]);
+    std::fs::write(folder.path().join("a.json"), "{\"r\":[1,[],3]}\n").expect("write");
+    assert!(read_error(&options).contains("more items than the row has fields"));
+}
+
 /// Rows of a file that is read in chunks of so many bytes.
 fn read_in_chunks(path: &std::path::Path, json: bool, chunk: usize) -> RecordBatch {
     use crate::local_file::read::delimited::{DelimitedFormat, DelimitedReader};
