@@ -39,6 +39,8 @@ pub struct Settings {
     pub quotes: Quotes,
     /// `xml_use_attr_format`
     pub attributes: bool,
+    /// `parquet_avro_write_timestamp_as_int96`
+    pub int96: bool,
     /// `tmp_path`.
     pub tmp_path: Option<PathBuf>,
     /// `file_name_expression`, before the names of the table are put in.
@@ -77,7 +79,7 @@ pub fn settings(checker: &mut Checker<'_>, warnings: &mut Problems) -> Option<Se
     let charset = charset(checker);
     let options = checker.options;
     let codec = codec(checker, format);
-    refuse_int96(checker, format, warnings);
+    check_int96(checker, format, warnings);
     let transaction = options.boolean("is_enable_transaction").unwrap_or(true);
     if format == FileFormat::Binary && !transaction {
         checker.error("is_enable_transaction", "binary files are written in transactions: leave it true");
@@ -106,6 +108,7 @@ pub fn settings(checker: &mut Checker<'_>, warnings: &mut Problems) -> Option<Se
         separator,
         row_delimiter,
         header: options.boolean("enable_header_write").unwrap_or_default(),
+        int96: options.boolean("parquet_avro_write_timestamp_as_int96") == Some(true),
         quotes: match (format, options.word("csv_string_quote_mode")) {
             (FileFormat::Csv, Some("ALL")) => Quotes::All,
             (FileFormat::Csv, Some("NONE")) => Quotes::None,
@@ -202,17 +205,18 @@ fn rows_max(checker: &mut Checker<'_>, format: FileFormat, single_file: bool) ->
     rows
 }
 
-fn refuse_int96(checker: &mut Checker<'_>, format: FileFormat, warnings: &mut Problems) {
-    let options = checker.options;
-    let times = options.boolean("parquet_avro_write_timestamp_as_int96") == Some(true);
-    let fixed = options.texts("parquet_avro_write_fixed_as_int96").is_some_and(|names| !names.is_empty());
-    let given = [("parquet_avro_write_timestamp_as_int96", times), ("parquet_avro_write_fixed_as_int96", fixed)];
-    for (option, _) in given.into_iter().filter(|(_, given)| *given) {
-        if format == FileFormat::Parquet {
-            checker.error(option, "writing INT96 is not supported");
-        } else {
-            warn(checker, option, "has an effect on parquet alone", warnings);
+fn check_int96(checker: &mut Checker<'_>, format: FileFormat, warnings: &mut Problems) {
+    let (times, fixed) = ("parquet_avro_write_timestamp_as_int96", "parquet_avro_write_fixed_as_int96");
+    if format == FileFormat::Parquet {
+        if checker.options.texts(fixed).is_some_and(|names| !names.is_empty()) {
+            let message =
+                format!("is not supported: columns of 12 bytes have no type here ({times} is for timestamps)");
+            checker.error(fixed, message);
         }
+        return;
+    }
+    for option in [times, fixed].into_iter().filter(|option| checker.options.is_given(option)) {
+        warn(checker, option, "has an effect on parquet alone", warnings);
     }
 }
 

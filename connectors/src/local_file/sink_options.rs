@@ -127,10 +127,10 @@ pub const SINK_OPTIONS: OptionTable = &[
     OptionSpec::new(
         "parquet_avro_write_timestamp_as_int96",
         OptionKind::Boolean,
-        "Not supported: INT96 is outdated, timestamps are written as microseconds.",
+        "parquet: whether timestamps are written as the outdated INT96, for readers that want it; otherwise as microseconds.",
     )
     .default("false"),
-    OptionSpec::new("parquet_avro_write_fixed_as_int96", OptionKind::TextList, "Not supported, see above."),
+    OptionSpec::new("parquet_avro_write_fixed_as_int96", OptionKind::TextList, "Not supported: columns of 12 bytes have no type here."),
     OptionSpec::new(
         "schema_save_mode",
         OptionKind::OneOf(&[

@@ -232,6 +232,36 @@ fn outdated_parquet_times_are_read_in_every_year() {
     assert_eq!(shown(&rows), [["1970-01-01T00:00:01"], ["0001-01-01T00:00:01"], ["9999-12-31T00:00:01"]]);
 }
 
+#[test]
+fn timestamps_written_as_outdated_times_are_read_back() {
+    use parquet::basic::Type;
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().display();
+    let nested = "r = { at = timestamp, l = \"array<timestamp>\" }, m = \"map<string, timestamp>\"";
+    let fields = format!("at = timestamp, d = \"decimal(28, 3)\", s = string, {nested}");
+    let rows = r#"{"at":"0001-01-01 00:00:00","d":1.5,"s":"a","r":{"at":"1969-12-31 23:59:59.999999","l":[]},"m":{"k":"2024-02-29 01:02:03"}}
+{"at":null,"d":null,"s":null,"r":null,"m":null}
+{"at":"9999-12-31 23:59:59.999999","d":2,"s":"b","r":{"at":null,"l":["1970-01-01 00:00:00",null]},"m":{}}"#;
+    std::fs::write(folder.path().join("in.json"), rows).expect("a file");
+    let source =
+        plan_source(&format!("path = \"{path}/in.json\", file_format_type = json, schema.fields {{ {fields} }}"))
+            .unwrap_or_else(|problems| panic!("{problems}"));
+    let rows = read_rows(&source);
+    let options =
+        format!("path = \"{path}/out\", file_format_type = parquet, parquet_avro_write_timestamp_as_int96 = true");
+    let (sink, _) = plan_sink(&options, source.tables()).expect("a sink");
+    write(&sink, vec![inserts(rows.clone())]).expect("written");
+    let file = std::fs::read_dir(folder.path().join("out")).expect("a folder");
+    let file = file.map(|entry| entry.expect("a file").path()).find(|path| path.is_file()).expect("a file");
+    let reader = SerializedFileReader::new(std::fs::File::open(file).expect("a file")).expect("parquet");
+    let types: Vec<Type> =
+        reader.metadata().file_metadata().schema_descr().columns().iter().map(|leaf| leaf.physical_type()).collect();
+    assert_eq!(types.iter().filter(|found| **found == Type::INT96).count(), 4, "{types:?}");
+    assert_eq!(types.iter().filter(|found| **found == Type::FIXED_LEN_BYTE_ARRAY).count(), 1, "the decimal");
+    assert_eq!(shown(&read(&format!("path = \"{path}/out\", file_format_type = parquet"))), shown(&rows));
+}
+
 fn strings_round_trip(format: &str, values: &[(Option<String>, Option<String>)]) -> Result<(), TestCaseError> {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().display();

@@ -6,6 +6,7 @@ pub mod compress;
 pub mod delimited;
 pub mod excel;
 pub mod flat;
+pub mod int96;
 pub mod json;
 pub mod layers;
 pub mod lzo;
@@ -88,7 +89,7 @@ fn format_encoder(settings: &Settings, target: &Target) -> Result<Box<dyn Encode
         FileFormat::Parquet => {
             let compression =
                 parquet::compression(codec).ok_or_else(|| TaskError::permanent(format!("parquet knows no {codec}")))?;
-            Box::new(parquet::ParquetEncoder::new(Arc::clone(&target.schema), compression))
+            Box::new(parquet::ParquetEncoder::new(Arc::clone(&target.schema), compression, settings.int96))
         }
         FileFormat::Orc => {
             let codec =

@@ -8,13 +8,14 @@ use arrow::datatypes::SchemaRef;
 use arrow::row::{RowConverter, SortField};
 use egret_runtime::plugin::TaskError;
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 use rustc_hash::FxHashSet;
 
-use super::Encoder;
+use super::{Encoder, int96};
 
 /// Rows of a row group.
 const ROW_GROUP_ROWS: usize = 122_880;
@@ -47,6 +48,8 @@ pub struct ParquetEncoder {
     /// Made with the first rows.
     writer: Option<ArrowWriter<Vec<u8>>>,
     schema: SchemaRef,
+    /// The schema of what is written, where timestamps are written as INT96.
+    int96: Option<SchemaRef>,
     compression: Compression,
 }
 
@@ -55,9 +58,10 @@ fn failed(error: ParquetError) -> TaskError {
 }
 
 impl ParquetEncoder {
-    /// Begins a file.
-    pub fn new(schema: SchemaRef, compression: Compression) -> Self {
-        Self { writer: None, schema, compression }
+    /// Begins a file; `int96` says how timestamps are written.
+    pub fn new(schema: SchemaRef, compression: Compression, int96: bool) -> Self {
+        let int96 = int96.then(|| int96::schema_of(&schema));
+        Self { writer: None, schema, int96, compression }
     }
 
     /// The writer, made by what the first rows tell.
@@ -68,7 +72,8 @@ impl ParquetEncoder {
                 .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
                 .set_dictionary_page_size_limit(DICTIONARY_BYTES)
                 .set_created_by(concat!("egret ", env!("CARGO_PKG_VERSION")).to_owned());
-            for (index, field) in self.schema.fields().iter().enumerate() {
+            let schema = self.int96.as_ref().unwrap_or(&self.schema);
+            for (index, field) in schema.fields().iter().enumerate() {
                 if let Some(rows) = first
                     && !field.data_type().is_nested()
                     && !repeats(rows.column(index))
@@ -77,7 +82,11 @@ impl ParquetEncoder {
                     properties = properties.set_column_dictionary_enabled(path, false);
                 }
             }
-            let writer = ArrowWriter::try_new(Vec::new(), self.schema.clone(), Some(properties.build()));
+            // The types of Arrow would contradict INT96.
+            let options = ArrowWriterOptions::new()
+                .with_properties(properties.build())
+                .with_skip_arrow_metadata(self.int96.is_some());
+            let writer = ArrowWriter::try_new_with_options(Vec::new(), SchemaRef::clone(schema), options);
             self.writer = Some(writer.map_err(failed)?);
         }
         self.writer.as_mut().ok_or_else(|| TaskError::permanent("the parquet file has ended"))
@@ -118,7 +127,10 @@ fn values_in_all(distinct: usize, rows: usize) -> usize {
 impl Encoder for ParquetEncoder {
     fn write(&mut self, rows: &RecordBatch, out: &mut Vec<u8>) -> Result<u64, TaskError> {
         // The batch's own schema may name the columns otherwise.
-        let rows = rows.clone().with_schema(SchemaRef::clone(&self.schema))?;
+        let mut rows = rows.clone().with_schema(SchemaRef::clone(&self.schema))?;
+        if let Some(schema) = &self.int96 {
+            rows = int96::rows_of(&rows, schema)?;
+        }
         let writer = self.writer(Some(&rows))?;
         writer.write(&rows).map_err(failed)?;
         Self::drain(writer, out);
@@ -128,7 +140,11 @@ impl Encoder for ParquetEncoder {
     fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), TaskError> {
         self.writer(None)?;
         if let Some(writer) = self.writer.take() {
-            out.append(&mut writer.into_inner().map_err(failed)?);
+            let mut end = writer.into_inner().map_err(failed)?;
+            if self.int96.is_some() {
+                int96::retype(&mut end).map_err(failed)?;
+            }
+            out.append(&mut end);
         }
         Ok(())
     }
