@@ -164,8 +164,8 @@ fn the_overview_counts_slots_and_workers() {
         let overview = asked.get("/overview").ok();
         assert!(overview.as_object().is_some_and(|fields| fields.values().all(Value::is_string)), "{overview}");
         assert!(overview["projectVersion"] != "", "{overview}");
-        // Slots are made on demand: those of the streaming job, for its enumerator and its one task.
-        assert_eq!((&overview["totalSlot"], &overview["workers"]), (&json!("2"), &json!("1")));
+        // Slots are made on demand: those of the streaming job, for its enumerator, its sink's commits and its one task.
+        assert_eq!((&overview["totalSlot"], &overview["workers"]), (&json!("3"), &json!("1")));
         assert_eq!((&overview["runningJobs"], &overview["finishedJobs"]), (&json!("1"), &json!("1")));
     });
 }
@@ -192,12 +192,12 @@ fn tags_select_workers_and_are_replaced() {
         assert_eq!(update("").refused(400), "Request body is empty.");
         assert_eq!(slots_and_workers("tag1=dev_1"), ["0", "0"]);
         assert_eq!(update(r#"{"node":"node1","tag1":"dev_1","tag2":"dev_2"}"#).ok(), done);
-        assert_eq!(slots_and_workers("node=node1"), ["2", "1"]);
-        assert_eq!(slots_and_workers("tag1=dev_1&tag2=dev_2"), ["2", "1"]);
+        assert_eq!(slots_and_workers("node=node1"), ["3", "1"]);
+        assert_eq!(slots_and_workers("tag1=dev_1&tag2=dev_2"), ["3", "1"]);
         assert_eq!(slots_and_workers("tag1=dev_2"), ["0", "0"]);
         assert_eq!(update("{}").ok(), done);
         assert_eq!(slots_and_workers("node=node1"), ["0", "0"]);
-        assert_eq!(slots_and_workers(""), ["2", "1"]);
+        assert_eq!(slots_and_workers(""), ["3", "1"]);
     });
     let put = jobs.ports.node.client().request("PUT", "/update-tags", "{}");
     assert_eq!((put.status, put.header("allow")), (405, Some("POST")), "PUT is of v1 alone");
