@@ -53,6 +53,25 @@ fn every_table_of_a_source_goes_through_the_transforms_to_a_place_of_its_own() {
 }
 
 #[test]
+fn a_transform_is_for_the_tables_that_it_names() {
+    run_config(&format!(
+        r#"env {{ job.mode = "BATCH" }}
+        source {{ {} }}
+        transform {{
+          Copy {{ plugin_input = "fake", plugin_output = "more", table_match_regex = "shop[.]o.*", src_field = id, dest_field = again }}
+          Sql {{ plugin_input = "more", plugin_output = "rest", query = "select id, again from dual", table_match_regex = "none"
+            table_transform = [ {{ table_path = "shop.public.items", query = "select length(note) as letters from dual" }} ] }}
+        }}
+        sink {{ Assert {{ plugin_input = "rest", rules {{ tables_configs = [
+          {{ table_path = "shop.orders", catalog_table_rule {{ column_rule = [ {{ name = id, type = bigint }}, {{ name = note, type = string }}, {{ name = again, type = bigint }} ] }} }}
+          {{ table_path = "shop.public.items", field_rules = [ {{ field_name = letters, field_type = bigint, field_value = [ {{ rule_type = MIN, rule_value = 1 }} ] }} ] }}
+        ] }} }} }}"#,
+        two_tables()
+    ))
+    .expect_exit(0);
+}
+
+#[test]
 fn several_sources_meet_in_one_sink() {
     let folder = Folder::new();
     let config = format!(

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::graph::{BlockId, Graph, blocks_of, wire};
+use super::table_choice::{PassOn, TableChoice};
 use super::table_sinks::TableSinks;
 use super::{Plan, TableMap, pipelines, table_words};
 use crate::config::{COMMON_OPTIONS, JobConfig, Object, Options, PARALLELISM_MAX, PluginConfig, Problem, Problems};
@@ -155,12 +156,12 @@ impl<'a> Builder<'a> {
             return false;
         };
         let mut found = Problems::default();
-        Options::new(&block.options, plugin.options()).check(
-            &block.block(),
-            &block.position,
-            COMMON_OPTIONS,
-            &mut found,
-        );
+        if block.kind == PluginKind::Transform {
+            TableChoice::of(block, &mut found).check(plugin.options(), &mut found);
+        } else {
+            let options = Options::new(&block.options, plugin.options());
+            options.check(&block.block(), &block.position, COMMON_OPTIONS, &mut found);
+        }
         self.problems.append(found);
         true
     }
@@ -246,12 +247,24 @@ impl<'a> Builder<'a> {
         let factory = self.registry.transform(&block.name)?;
         let (inputs, tables) = self.merge(block, upstream)?;
         let context = self.context(block, self.parallelism_of(upstream));
-        let options = Options::new(&block.options, factory.options());
-        let mut plans = Vec::new();
+        // What is wrong with the choice itself was reported before.
+        let choice = TableChoice::of(block, &mut Problems::default());
+        for path in choice.paths().filter(|path| !tables.iter().any(|table| table.path.to_string() == **path)) {
+            let message = format!("there is no table '{path}' here: its options have no effect");
+            self.problems.push(context.warning(message).of_option("table_transform"));
+        }
+        let mut plans: Vec<Arc<dyn TransformPlan>> = Vec::new();
         for table in &tables {
-            match factory.plan(options, table, &context, &mut self.problems) {
-                Ok(plan) => plans.push(plan),
-                Err(problems) => self.problems.append(problems),
+            match choice.options_for(table, factory.options()) {
+                Ok(None) => plans.push(Arc::new(PassOn(Arc::clone(table)))),
+                Ok(Some(object)) => {
+                    let options = Options::new(object, factory.options());
+                    match factory.plan(options, table, &context, &mut self.problems) {
+                        Ok(plan) => plans.push(plan),
+                        Err(problems) => self.problems.append(problems),
+                    }
+                }
+                Err(why) => self.problems.push(context.error(why).of_option("table_match_regex")),
             }
         }
         self.nodes.push(Node {

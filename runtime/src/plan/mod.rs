@@ -8,6 +8,7 @@
 mod build;
 mod graph;
 mod pipelines;
+mod table_choice;
 mod table_sinks;
 mod table_words;
 
