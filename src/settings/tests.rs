@@ -62,6 +62,7 @@ fn every_setting_is_settable_by_file_and_by_flag_and_changes_itself_alone() {
             "state_folder" | "log_folder" => "/var/x",
             "logs_bytes_max" | "http.bodies_bytes_max" => "2GiB",
             key if key.ends_with("bytes_max") => "128KiB",
+            "sample_age_max" | "sample_wait_max" | "load_window" => "77s",
             key if key.ends_with("timeout") || key.ends_with("interval") || key.ends_with("expire") => "77s",
             _ => "77",
         };
