@@ -41,10 +41,10 @@ pub struct Place {
 /// With a text when it panics.
 pub fn guarded<T>(decode: impl FnOnce() -> T) -> Result<T, String> {
     #[cfg(feature = "fuzzing")]
-    GUARDED.set(true);
+    let is_within = GUARDED.replace(true);
     let decoded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(decode));
     #[cfg(feature = "fuzzing")]
-    GUARDED.set(false);
+    GUARDED.set(is_within);
     decoded.map_err(|_| "the file is broken: its decoder gave up".to_owned())
 }
 

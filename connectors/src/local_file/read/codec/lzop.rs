@@ -2,6 +2,7 @@
 
 use super::super::bytes::{Decoder, Step};
 use super::blocks::{big_u32, bounded};
+use super::lzo;
 
 const MAGIC: &[u8] = b"\x89LZO\0\r\n\x1a\n";
 
@@ -126,9 +127,7 @@ impl Lzop {
         let Some(packed) = input.get(at..at + packed_bytes) else { return Ok(None) };
         let before = output.len();
         if is_packed {
-            let plain = lzokay_native::decompress_all(packed, Some(plain_bytes))
-                .map_err(|error| format!("broken lzo data: {error}"))?;
-            output.extend_from_slice(&plain);
+            output.extend_from_slice(&lzo::unpack(packed, plain_bytes)?);
         } else {
             output.extend_from_slice(packed);
         }

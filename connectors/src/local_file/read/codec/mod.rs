@@ -5,6 +5,7 @@
 
 mod blocks;
 mod lz4;
+pub mod lzo;
 mod lzop;
 mod stream;
 

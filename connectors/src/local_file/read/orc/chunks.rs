@@ -6,13 +6,10 @@ use std::io::Read;
 
 use orc_rust::proto::CompressionKind;
 
-use super::super::guarded;
+use super::super::codec::lzo;
 
 /// Largest chunk, packed or not: what the 23 bits of its length can tell.
 pub const CHUNK_BYTES_MAX: usize = 1 << 23;
-
-/// Largest chunk packed with lzo, which is unpacked without a bound: it may become 256 times as large.
-const LZO_PACKED_BYTES_MAX: usize = 256 << 10;
 
 /// How much larger deflate can make a byte.
 const DEFLATE_GROWTH: usize = 1032;
@@ -51,14 +48,7 @@ impl Packing {
                 let bytes = lz4_flex::block::decompress_into(packed, plain).map_err(|error| broken(&error))?;
                 plain.truncate(bytes);
             }
-            CompressionKind::Lzo if packed.len() > LZO_PACKED_BYTES_MAX => {
-                let bytes = packed.len();
-                return Err(format!("a chunk of {bytes} bytes of lzo, more than {LZO_PACKED_BYTES_MAX}"));
-            }
-            CompressionKind::Lzo => {
-                let unpacked = guarded(|| lzokay_native::decompress_all(packed, None))?;
-                *plain = unpacked.map_err(|error| broken(&error))?;
-            }
+            CompressionKind::Lzo => *plain = lzo::unpack(packed, CHUNK_BYTES_MAX)?,
         }
         bounded(plain.len()).map(drop)
     }
@@ -71,7 +61,7 @@ impl Packing {
             CompressionKind::Zlib => packed.len() <= CHUNK_BYTES_MAX / DEFLATE_GROWTH,
             CompressionKind::Zstd => zstd_bytes_at_most(packed).is_some_and(|bytes| bytes <= CHUNK_BYTES_MAX),
             CompressionKind::Snappy => snap::raw::decompress_len(packed).is_ok_and(|bytes| bytes <= CHUNK_BYTES_MAX),
-            CompressionKind::Lzo => packed.len() <= LZO_PACKED_BYTES_MAX,
+            CompressionKind::Lzo => lzo::plain_bytes(packed).is_some_and(|bytes| bytes <= CHUNK_BYTES_MAX),
         }
     }
 
@@ -379,17 +369,14 @@ mod tests {
             let fits = chunk(&packed(kind, &large[1..]), false);
             assert_eq!(check(packing, &fits), Ok(1), "{kind:?}");
             let stream = chunk(&packed(kind, &large), false);
-            // lz4 and small chunks of lzo are bounded where they are unpacked.
+            // lz4 is bounded where it is unpacked.
             let error = match kind {
-                CompressionKind::Lz4 | CompressionKind::Lzo => packing.plain(&stream).all(1 << 30).map(drop),
+                CompressionKind::Lz4 => packing.plain(&stream).all(1 << 30).map(drop),
                 _ => check(packing, &stream).map(drop),
             };
             let error = error.expect_err("too large");
-            assert!(error.contains("chunk"), "{kind:?}: {error}");
+            assert!(error.contains("chunk") || error.contains("lzo"), "{kind:?}: {error}");
         }
-        let lzo = Packing { kind: CompressionKind::Lzo, chunk_bytes: CHUNK_BYTES_MAX };
-        let error = check(lzo, &chunk(&vec![0; LZO_PACKED_BYTES_MAX + 1], false)).expect_err("too large");
-        assert!(error.contains("of lzo, more than"), "{error}");
     }
 
     #[test]
