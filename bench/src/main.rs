@@ -13,6 +13,7 @@ mod node;
 mod random;
 mod running_jobs;
 mod show;
+mod slow_clients;
 mod submits;
 
 use std::process::ExitCode;
@@ -47,6 +48,8 @@ enum Benchmark {
     Files(files::Options),
     /// A node without work: time to its first answer, memory, CPU.
     Idle(idle::Options),
+    /// A healthy client before, beside and after thousands of slow and idle ones.
+    SlowClients(slow_clients::Options),
 }
 
 fn main() -> ExitCode {
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Benchmark::Fake(options) => stoppable(|watch| fake::run(&options, watch)),
         Benchmark::Files(options) => stoppable(|watch| files::run(&options, watch)),
         Benchmark::Idle(options) => stoppable(|watch| idle::run(&options, watch)),
+        Benchmark::SlowClients(options) => stoppable(|watch| slow_clients::run(&options, watch)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

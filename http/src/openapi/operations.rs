@@ -236,9 +236,7 @@ impl Operation {
             matches!(self.answer, Answer::JsonOrText(..) | Answer::Text(LOGS_HTML) | Answer::Json("LogNames"));
         let not_found = of_logs || self.argument.is_some();
         let with_body = !matches!(self.payload, Payload::Nothing);
-        [(not_found, "404"), (with_body, "413"), (self.partly, "501")]
-            .into_iter()
-            .filter_map(|(has, status)| has.then_some(status))
+        [(not_found, "404"), (with_body, "413")].into_iter().filter_map(|(has, status)| has.then_some(status))
     }
 }
 

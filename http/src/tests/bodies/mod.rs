@@ -233,7 +233,7 @@ fn every_route_has_an_expected_body_and_every_expected_body_a_route() {
 
 #[test]
 fn examples_are_as_described() {
-    let description = crate::openapi::render(&SeaTunnelSettings::default());
+    let description = crate::openapi::render(&SeaTunnelSettings::default(), &crate::auth::AuthSettings::default());
     let description: Value = serde_json::from_slice(&description).expect("JSON");
     let mut found = 0;
     check_examples(&description, &description["components"]["schemas"], &mut found);

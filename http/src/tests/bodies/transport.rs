@@ -32,7 +32,7 @@ impl Refusals {
 
 #[test]
 fn refusals_without_a_route_are_as_expected() {
-    let description = openapi::render(&SeaTunnelSettings::default());
+    let description = openapi::render(&SeaTunnelSettings::default(), &crate::auth::AuthSettings::default());
     let description = serde_json::from_slice(&description).expect("JSON");
     let mut refusals = Refusals { answers: Map::new(), description };
     let usual = HttpLimits::default;
