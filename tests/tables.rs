@@ -169,7 +169,7 @@ fn a_node_decodes_secrets_and_shows_none() {
     assert_eq!(ended["jobDag"]["envOptions"]["shade.identifier"], "base64");
     let refused = node.post("/submit-job", &job("hunter2!").to_string());
     let text = refused.text();
-    assert_holds(&text, &["fail", "source[0] FakeSource", "option 'password'", "not encoded as shade.identifier says"]);
+    assert_holds(&text, &["fail", "source[0] FakeSource", "Option 'password'", "not encoded as shade.identifier says"]);
     let log = node.stop();
     for shown in [ended.to_string(), text, log.stderr] {
         assert!(!shown.contains("hunter2") && !shown.contains("seatunnel_password"), "{shown}");

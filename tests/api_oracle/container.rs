@@ -95,6 +95,32 @@ fn jobs_are_stopped_one_by_one_and_together() {
 }
 
 #[test]
+fn jobs_go_on_from_their_savepoints() {
+    let folder = Folder::new();
+    let ports = texts();
+    let config = fake_to_file(&folder).to_string();
+    ports.each(|asked| {
+        let id = id_of(&asked.post("/submit-job", &config).ok());
+        ports.node.wait_for_state(id, "RUNNING");
+        let stop = json!({"jobId": id, "isStopWithSavePoint": true}).to_string();
+        assert_eq!(asked.post("/stop-job", &stop).ok(), json!({"jobId": id.to_string()}));
+        ports.node.wait_for_state(id, "SAVEPOINT_DONE");
+        let holds = |list: &Value| list.as_array().expect("a list").iter().any(|job| job["jobId"] == id.to_string());
+        assert!(holds(&asked.get("/finished-jobs/SAVEPOINT_DONE").ok()));
+        let again = format!("/submit-job?jobId={id}&isStartWithSavePoint=true");
+        assert_eq!(id_of(&asked.post(&again, &config).ok()), id);
+        ports.node.wait_for_state(id, "RUNNING");
+        assert!(!holds(&asked.get("/finished-jobs").ok()), "it runs again");
+        let other = id_of(&asked.post("/submit-job", &config).ok());
+        ports.node.wait_for_state(other, "RUNNING");
+        let stop = json!([{"jobId": id, "isStopWithSavePoint": true}, {"jobId": other}]).to_string();
+        assert_eq!(asked.post("/stop-jobs", &stop).ok(), json!([{"jobId": id}, {"jobId": other}]));
+        ports.node.wait_for_state(id, "SAVEPOINT_DONE");
+        ports.node.wait_for_state(other, "CANCELED");
+    });
+}
+
+#[test]
 fn jobs_submitted_together_run() {
     let folder = Folder::new();
     let ports = texts();

@@ -15,6 +15,7 @@
 //! | I.2 cluster | `the_cluster_has_a_member_for_each_node_and_is_well` |
 //! | I.2 submit with and without query, history | `names_ids_and_history_are_those_of_the_submissions` |
 //! | I.2 savepoint without jobId, bad config | `savepoints_without_an_id_and_bad_configs_are_refused` |
+//! | I.2 stop with savepoint and start again, stop-jobs | `jobs_go_on_from_their_savepoints` |
 //! | I.2 stop without savepoint, stop-jobs | `jobs_are_stopped_one_by_one_and_together` |
 //! | I.2 submit-jobs | `jobs_submitted_together_run` |
 //! | I.3 | `counts_bytes_and_rates_are_told_by_table` |

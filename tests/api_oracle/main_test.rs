@@ -20,7 +20,7 @@ struct TwoJobs {
 impl TwoJobs {
     fn start() -> Self {
         let folder = Folder::new();
-        let ports = Ports::with(&[]);
+        let ports = Ports::with(&["--dynamic-slot=false", "--slot-num", "20"]);
         let streaming = ports.node.submit(&fake_to_file(&folder));
         let batch = ports.node.submit(&fake_to_console(5));
         ports.node.wait_for_state(streaming, "RUNNING");
@@ -164,8 +164,11 @@ fn the_overview_counts_slots_and_workers() {
         let overview = asked.get("/overview").ok();
         assert!(overview.as_object().is_some_and(|fields| fields.values().all(Value::is_string)), "{overview}");
         assert!(overview["projectVersion"] != "", "{overview}");
-        // Slots are made on demand: those of the streaming job, for its enumerator, its sink's commits and its one task.
-        assert_eq!((&overview["totalSlot"], &overview["workers"]), (&json!("3"), &json!("1")));
+        assert_eq!((&overview["totalSlot"], &overview["workers"]), (&json!("20"), &json!("1")));
+        assert_eq!(
+            overview["unassignedSlot"], "17",
+            "the streaming job has one to enumerate, to commit, and for its task"
+        );
         assert_eq!((&overview["runningJobs"], &overview["finishedJobs"]), (&json!("1"), &json!("1")));
     });
 }
@@ -192,12 +195,12 @@ fn tags_select_workers_and_are_replaced() {
         assert_eq!(update("").refused(400), "Request body is empty.");
         assert_eq!(slots_and_workers("tag1=dev_1"), ["0", "0"]);
         assert_eq!(update(r#"{"node":"node1","tag1":"dev_1","tag2":"dev_2"}"#).ok(), done);
-        assert_eq!(slots_and_workers("node=node1"), ["3", "1"]);
-        assert_eq!(slots_and_workers("tag1=dev_1&tag2=dev_2"), ["3", "1"]);
+        assert_eq!(slots_and_workers("node=node1"), ["20", "1"]);
+        assert_eq!(slots_and_workers("tag1=dev_1&tag2=dev_2"), ["20", "1"]);
         assert_eq!(slots_and_workers("tag1=dev_2"), ["0", "0"]);
         assert_eq!(update("{}").ok(), done);
         assert_eq!(slots_and_workers("node=node1"), ["0", "0"]);
-        assert_eq!(slots_and_workers(""), ["3", "1"]);
+        assert_eq!(slots_and_workers(""), ["20", "1"]);
     });
     let put = jobs.ports.node.client().request("PUT", "/update-tags", "{}");
     assert_eq!((put.status, put.header("allow")), (405, Some("POST")), "PUT is of v1 alone");

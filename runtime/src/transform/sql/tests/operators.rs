@@ -44,9 +44,10 @@ fn columns_and_their_parts_are_found_by_name() {
     ]);
     check_refused(&[
         ("S", "unknown column 'S' (did you mean 's'?)"),
-        ("q", "unknown column 'q' (did you mean"),
+        ("q", "unknown column 'q' (there are s, b, ti"),
         ("nothing_like_it", "there are s, b, ti"),
-        ("r.aa", "the row 'r' has no field 'aa' (did you mean 'a'?)"),
+        ("r.aa", "the row 'r' has no field 'aa'"),
+        ("r.iner", "the row 'r' has no field 'iner' (did you mean 'inner'?)"),
         ("i.x", "'i' is int, not a row or a map"),
         ("m.k.x", "must be the last part"),
         ("i[0]", "brackets need an array or a map before them, not int"),
