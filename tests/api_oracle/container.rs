@@ -105,7 +105,8 @@ fn jobs_go_on_from_their_savepoints() {
         let stop = json!({"jobId": id, "isStopWithSavePoint": true}).to_string();
         assert_eq!(asked.post("/stop-job", &stop).ok(), json!({"jobId": id.to_string()}));
         ports.node.wait_for_state(id, "SAVEPOINT_DONE");
-        let holds = |list: &Value| list.as_array().expect("a list").iter().any(|job| job["jobId"] == id.to_string());
+        let text = json!(id.to_string());
+        let holds = |list: &Value| list.as_array().expect("a list").iter().any(|job| job["jobId"] == text);
         assert!(holds(&asked.get("/finished-jobs/SAVEPOINT_DONE").ok()));
         let again = format!("/submit-job?jobId={id}&isStartWithSavePoint=true");
         assert_eq!(id_of(&asked.post(&again, &config).ok()), id);
