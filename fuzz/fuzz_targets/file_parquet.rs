@@ -9,9 +9,7 @@ use libfuzzer_sys::fuzz_target;
 const SCHEMA: &str = "schema { fields { n = int, s = string, d = \"decimal(20, 4)\", b = bytes, t = timestamp, day = date, at = time, f = double, ok = boolean, \
      l = \"array<int>\", m = \"map<string, array<string>>\", r = { x = int, y = string, z = { u = bigint } } } }";
 
-const KINDS: &[&str] = &[
-    "file_format_type = parquet",
-];
+const KINDS: &[&str] = &["file_format_type = parquet"];
 
 static TABLES: LazyLock<Vec<Fuzzed>> =
     LazyLock::new(|| KINDS.iter().map(|kind| Fuzzed::new(&format!("{kind}\n{SCHEMA}"))).collect());

@@ -25,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const ROUND: usize = 64;
 /// Descriptors that a round may leave: threads of the pool come and go.
 const SPARE_DESCRIPTORS: usize = 8;
+/// What clients ask that do nothing wrong.
+const ASKED: &str = "/system-monitoring-information";
 /// What bytes from 0x80 on stand for.
 const WORDS: [&str; 64] = [
     "GET ",
@@ -150,8 +152,10 @@ impl Target {
         let server = Server::start(&shards, &config, &jobs).expect("a server");
         let address = server.local_addr();
         let mut target = Self { address, server, descriptors: 0, inputs: AtomicUsize::new(0), _shards: shards };
-        // What is started at its first use may hold descriptors.
-        (0..32).for_each(|_| target.ask());
+        // What is started at its first use may hold descriptors; what is sampled keeps files open.
+        for path in ["/metrics", "/thread-dump", ASKED].repeat(10) {
+            target.ask(path);
+        }
         target.descriptors = descriptors();
         target
     }
@@ -161,11 +165,11 @@ impl Target {
     }
 
     /// A client that does nothing wrong must be answered. On a busy machine it may be too slow for the short timeouts.
-    fn ask(&self) {
+    fn ask(&self, path: &str) {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
         let answered = || {
             let mut stream = self.connect();
-            let request = b"GET /system-monitoring-information HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
-            let _ = stream.write_all(request);
+            let _ = stream.write_all(request.as_bytes());
             let mut answer = Vec::new();
             let _ = stream.read_to_end(&mut answer);
             answer.starts_with(b"HTTP/1.1 200 ")
@@ -196,7 +200,7 @@ impl Target {
         }
         assert_eq!(stats.panics.get(), 0, "a handler panicked");
         if self.inputs.fetch_add(1, Ordering::Relaxed) % ROUND == ROUND - 1 {
-            self.ask();
+            self.ask(ASKED);
             let (before, now) = (self.descriptors, descriptors());
             assert!(now <= before + SPARE_DESCRIPTORS, "{now} descriptors are open, {before} were at the start");
         }
