@@ -1,5 +1,8 @@
 //! Egret's benchmarks: one module each, one subcommand each. Each prints what it measured beside what it compares with.
 
+// A benchmark that ends tells why: tests alone may unwrap.
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
+
 mod child;
 mod cores;
 mod fake;

@@ -28,7 +28,7 @@ use crate::reply::Reply;
 use crate::seatunnel::SeaTunnelSettings;
 use crate::{HttpLimits, ListenerConfig, Server, ServerConfig, ShardStats};
 
-use client::Client;
+use client::{Client, Response};
 
 /// Handlers under `/test/`.
 pub(crate) async fn handle(what: &str, body: &mut RequestBody) -> Reply {
@@ -130,6 +130,13 @@ fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
         assert!(std::time::Instant::now() < patience, "never came about: {what}");
         std::thread::yield_now();
     }
+}
+
+/// The body of an answer that is well.
+fn json_of(response: &Response) -> serde_json::Value {
+    assert_eq!(response.status, 200, "{}", String::from_utf8_lossy(&response.body));
+    assert_eq!(response.header("content-type"), Some("application/json"));
+    serde_json::from_slice(&response.body).expect("a JSON body")
 }
 
 /// Holds a body against `tests/expected/<name>.json`: as parsed JSON, times masked. With `EGRET_UPDATE_EXPECTED=1`

@@ -10,12 +10,6 @@ use serde_json::{Value, json};
 
 const MAPS: &str = "/hazelcast/rest/maps";
 
-fn json_of(response: &Response) -> Value {
-    assert_eq!(response.status, 200, "{}", String::from_utf8_lossy(&response.body));
-    assert_eq!(response.header("content-type"), Some("application/json"));
-    serde_json::from_slice(&response.body).expect("a JSON body")
-}
-
 fn put(client: &mut Client, path: &str, body: &str) -> Response {
     client.send(format!("PUT {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}", body.len())).response()
 }
@@ -36,7 +30,6 @@ fn the_overview_counts_jobs_and_slots_of_the_workers_that_are_selected() {
     let mut client = running.client();
     let build = |key: &str| matches!(key, "projectVersion" | "gitCommitAbbrev").then_some("build");
     let overview = |client: &mut Client, query: &str| json_of(&client.get(&format!("{MAPS}/overview{query}")));
-    expected("seatunnel/overview-idle", &masked(overview(&mut client, ""), build));
     let config = |endless: bool| {
         json!({
             "env": {},
@@ -55,7 +48,6 @@ fn the_overview_counts_jobs_and_slots_of_the_workers_that_are_selected() {
     });
     eventually("one has its slots", || overview(&mut client, "")["totalSlot"] == "3");
     expected("seatunnel/overview", &masked(overview(&mut client, ""), build));
-    expected("seatunnel/overview-none-selected", &masked(overview(&mut client, "?node=node1"), build));
 }
 
 #[test]
@@ -125,15 +117,12 @@ fn threads_are_listed_by_name_and_dumped_with_their_state() {
         threads.as_array().expect("a list").iter().filter_map(|thread| thread["threadName"].as_str()).collect();
     assert!(names.windows(2).all(|pair| pair[0] <= pair[1]), "{names:?}");
     assert!(names.iter().any(|name| name.starts_with("egret-front-")), "{names:?}");
-    let name = |key: &str| (key == "threadName").then_some("name");
-    expected("seatunnel/running-threads-first", &masked(threads[0].clone(), name));
     let dump = json_of(&client.get("/thread-dump"));
     let states = ["RUNNABLE", "BLOCKED", "WAITING", "TERMINATED"];
     for thread in dump.as_array().expect("a list") {
         assert!(thread["threadId"].as_i64().is_some_and(|id| id > 0), "{thread}");
         assert!(thread["threadState"].as_str().is_some_and(|state| states.contains(&state)), "{thread}");
     }
-    expected("seatunnel/thread-dump-first", &masked(dump[0].clone(), |_| Some("of a thread")));
 }
 
 #[test]
@@ -144,9 +133,6 @@ fn the_node_is_a_cluster_in_good_health() {
     let address = format!("[localhost]:{}", running.address().port());
     assert_eq!(cluster["members"].as_array().map(Vec::len), Some(1));
     assert_eq!(cluster["members"][0]["address"], address);
-    let live = |key: &str| matches!(key, "address" | "uuid" | "memberVersion").then_some("of this start");
-    expected("seatunnel/cluster-member", &masked(cluster["members"][0].clone(), live));
-    expected("seatunnel/health", &client.get("/hazelcast/health").body);
     for (part, body) in [
         ("node-state", "\"ACTIVE\""),
         ("cluster-size", "1"),

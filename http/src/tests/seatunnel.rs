@@ -17,12 +17,6 @@ fn config(name: &str, rows: usize, endless: bool) -> String {
     .to_string()
 }
 
-fn json_of(response: &Response) -> Value {
-    assert_eq!(response.status, 200, "{}", String::from_utf8_lossy(&response.body));
-    assert_eq!(response.header("content-type"), Some("application/json"));
-    serde_json::from_slice(&response.body).expect("a JSON body")
-}
-
 impl Client {
     fn maps(&mut self, path: &str) -> Value {
         json_of(&self.get(&format!("{MAPS}/{path}")))
