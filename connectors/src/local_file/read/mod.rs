@@ -9,6 +9,7 @@ pub mod convert;
 pub mod delimited;
 pub mod excel;
 pub mod json;
+pub mod json_text;
 pub mod lines;
 pub mod orc;
 pub mod parquet;

@@ -22,7 +22,7 @@ impl Now {
 
     /// Days since 1970-01-01.
     pub(super) fn days(&self) -> i32 {
-        super::cast::day_of(self.micros)
+        super::cast_times::day_of(self.micros)
     }
 
     /// Nanoseconds since midnight.

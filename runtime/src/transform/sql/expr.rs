@@ -7,15 +7,16 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, NullArray, StructArray, UInt32Array, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, NullArray, StructArray, UInt32Array};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
-use arrow::compute::{FilterBuilder, FilterPredicate, interleave, take};
+use arrow::compute::{FilterBuilder, FilterPredicate, take};
 use arrow::datatypes::Int64Type;
 use arrow::error::ArrowError;
 use rustc_hash::FxHashSet;
 
 use super::arithmetic::{self, Op};
 use super::cast::{self, OnFailure};
+use super::choice::Choice;
 use super::clock::Now;
 use super::compare::{self, Comparison, Ground};
 use super::like::Like;
@@ -348,7 +349,7 @@ impl Expr {
     }
 
     /// The values for the rows that `mask` selects, in their order.
-    fn evaluate_masked(&self, frame: &Frame<'_>, mask: &BooleanBuffer) -> Result<Value, RowError> {
+    pub(super) fn evaluate_masked(&self, frame: &Frame<'_>, mask: &BooleanBuffer) -> Result<Value, RowError> {
         let selected = mask.count_set_bits();
         if selected == frame.rows {
             return self.evaluate(frame);
@@ -470,82 +471,6 @@ fn any_of(parts: &[Expr], frame: &Frame<'_>) -> Result<BooleanBuffer, RowError> 
         open = &open & &!&truths;
     }
     Ok(!&open)
-}
-
-/// Puts a column together from expressions that each give some of its rows.
-struct Choice<'a> {
-    data_type: &'a DataType,
-    rows: usize,
-    /// Rows that have no value yet.
-    open: BooleanBuffer,
-    arrays: Vec<ArrayRef>,
-    /// For each row: which array, and which of its rows. Array 0 is one null.
-    places: Vec<(usize, usize)>,
-}
-
-impl<'a> Choice<'a> {
-    fn new(data_type: &'a DataType, rows: usize) -> Self {
-        Self {
-            data_type,
-            rows,
-            open: BooleanBuffer::new_set(rows),
-            arrays: vec![new_null_array(&data_type.arrow(), 1)],
-            places: vec![(0, 0); rows],
-        }
-    }
-
-    fn is_settled(&self) -> bool {
-        self.open.count_set_bits() == 0
-    }
-
-    /// Takes the rows of `mask` from an expression.
-    fn take(&mut self, expr: &Expr, mask: &BooleanBuffer, frame: &Frame<'_>) -> Result<(), RowError> {
-        if mask.count_set_bits() == 0 {
-            return Ok(());
-        }
-        let array = self.arrays.len();
-        // What costs nothing is not filtered first.
-        let whole = matches!(expr.kind, Kind::Literal(_) | Kind::Column(_));
-        let value = if whole { expr.evaluate(frame)? } else { expr.evaluate_masked(frame, mask)? };
-        for (place, row) in mask.set_indices().enumerate() {
-            self.places[row] = (array, value.index(if whole { row } else { place }));
-        }
-        self.arrays.push(value.array);
-        self.open = &self.open & &!mask;
-        Ok(())
-    }
-
-    /// Takes the open rows for which an expression is not null.
-    fn take_valid(&mut self, expr: &Expr, frame: &Frame<'_>) -> Result<(), RowError> {
-        let open = self.open.clone();
-        let value = expr.evaluate_masked(frame, &open)?;
-        let array = self.arrays.len();
-        let mut still_open = vec![false; self.rows];
-        for (place, row) in open.set_indices().enumerate() {
-            if value.is_null(place) {
-                still_open[row] = true;
-            } else {
-                self.places[row] = (array, value.index(place));
-            }
-        }
-        self.arrays.push(value.array);
-        self.open = BooleanBuffer::from(still_open);
-        Ok(())
-    }
-
-    fn finish(self) -> Result<Value, RowError> {
-        // One expression gave every row in order: no copy.
-        if let Some(&(array, _)) = self.places.first()
-            && array > 0
-            && self.arrays[array].len() == self.rows
-            && self.places.iter().enumerate().all(|(row, place)| *place == (array, row))
-        {
-            return Ok(Value::column(self.arrays[array].clone()));
-        }
-        debug_assert!(self.arrays.iter().all(|array| *array.data_type() == self.data_type.arrow()));
-        let arrays: Vec<&dyn Array> = self.arrays.iter().map(AsRef::as_ref).collect();
-        interleave(&arrays, &self.places).map(Value::column).map_err(|error| RowError::from_kernel(&error))
-    }
 }
 
 /// A field of rows; a row that is null has null fields.

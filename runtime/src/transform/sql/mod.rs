@@ -6,6 +6,8 @@
 mod arithmetic;
 mod bind;
 mod cast;
+mod cast_times;
+mod choice;
 mod clock;
 mod compare;
 mod decimal;

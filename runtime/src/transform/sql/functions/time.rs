@@ -4,7 +4,8 @@ use arrow::array::{Date32Array, Time64NanosecondArray, TimestampMicrosecondArray
 use arrow::datatypes::{Date32Type, Int32Type, Int64Type, Time64NanosecondType, TimestampMicrosecondType};
 
 use super::super::bind::{Binder, Refusal};
-use super::super::cast::{OnFailure, day_of};
+use super::super::cast::OnFailure;
+use super::super::cast_times::day_of;
 use super::super::expr::Expr;
 use super::super::value::{Numbers, Value, number_rows, some, text_rows};
 use super::{Args, Function, call, one, volatile_call};
