@@ -121,6 +121,12 @@ impl From<Part> for Parts {
     }
 }
 
+impl FromIterator<Part> for Parts {
+    fn from_iter<I: IntoIterator<Item = Part>>(parts: I) -> Self {
+        Self(parts.into_iter().fold(0, |bits, part| bits | Self::from(part).0))
+    }
+}
+
 impl BitOr for Part {
     type Output = Parts;
 

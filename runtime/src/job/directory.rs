@@ -1,5 +1,6 @@
 //! All jobs of the node, readable from every core without a lock.
 
+use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -104,6 +105,21 @@ impl Directory {
         let walked = Arc::new(Walked { membership, jobs });
         self.walked.store(Arc::clone(&walked));
         walked
+    }
+
+    /// The running jobs that were submitted last, the newest first. Some may just have ended.
+    pub fn newest_running(&self, jobs_max: usize) -> Vec<Arc<JobEntry>> {
+        self.walk().jobs.iter().rev().take(jobs_max).cloned().collect()
+    }
+
+    /// Jobs that ended before one that has ended, or the last ones of all: the one that ended last first.
+    pub fn ended_before(&self, job: Option<&JobEntry>, jobs_max: usize) -> Vec<Arc<JobEntry>> {
+        let end = match job {
+            Some(job) => Bound::Excluded((job.finished_at().unwrap_or_default(), job.sequence())),
+            None => Bound::Unbounded,
+        };
+        let before = self.finished.range((Bound::Unbounded, end)).rev();
+        before.take(jobs_max).map(|entry| Arc::clone(entry.value())).collect()
     }
 
     pub fn running_len(&self) -> usize {
@@ -261,6 +277,23 @@ mod tests {
         // A job in its final state is no running one, although it has not moved yet.
         jobs[0].finish(JobState::Failed, None, 200);
         assert_eq!(ids(&directory.running()), [3, 4]);
+    }
+
+    #[test]
+    fn the_newest_jobs_come_first_page_by_page() {
+        let directory = Directory::default();
+        let jobs = [1, 2, 3, 4, 5, 6, 7].map(|id| job(&directory, id));
+        assert_eq!(ids(&directory.newest_running(3)), [7, 6, 5]);
+        // Two end within one millisecond.
+        for (job, at) in [(3, 100), (1, 200), (2, 200), (0, 300)] {
+            end(&directory, &jobs[job], at);
+        }
+        assert_eq!(ids(&directory.newest_running(9)), [7, 6, 5]);
+        let first = directory.ended_before(None, 2);
+        assert_eq!(ids(&first), [1, 3]);
+        let second = directory.ended_before(first.last().map(|job| &**job), 9);
+        assert_eq!(ids(&second), [2, 4]);
+        assert!(directory.ended_before(second.last().map(|job| &**job), 9).is_empty());
     }
 
     #[test]

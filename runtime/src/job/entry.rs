@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use arc_swap::ArcSwap;
 
 use super::events::EventQueue;
-use super::{JobMetrics, JobState, Rendered};
+use super::{JobMetrics, JobState, JobTotals, Rendered};
 use crate::plan::{JobGraph, Plan};
 use crate::shard::{ShardId, Signal};
 use crate::task::TaskStats;
@@ -148,6 +148,14 @@ impl JobEntry {
         match self.last_metrics.get() {
             Some(metrics) => metrics.clone(),
             None => JobMetrics::sum(&self.graph, self.live.load().iter()),
+        }
+    }
+
+    /// The sums of [`JobEntry::metrics`], without tables and rates.
+    pub fn totals(&self) -> JobTotals {
+        match self.last_metrics.get() {
+            Some(metrics) => metrics.into(),
+            None => JobTotals::sum(&self.graph, self.live.load().iter()),
         }
     }
 

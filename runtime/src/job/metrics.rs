@@ -31,6 +31,60 @@ impl Totals {
     }
 }
 
+/// What a job has read and written, without its tables: what [`JobMetrics`] say, at a fraction of the cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JobTotals {
+    /// Rows that the sources handed out.
+    pub source_rows: u64,
+    /// Their bytes, by the table of contract A.6.
+    pub source_bytes: u64,
+    /// Rows that the sinks have written.
+    pub sink_rows: u64,
+    /// Their bytes.
+    pub sink_bytes: u64,
+    /// Warnings about data.
+    pub warnings: u64,
+}
+
+impl JobTotals {
+    /// Sums up what these tasks of a job count now.
+    pub fn sum<'a>(graph: &JobGraph, tasks: impl IntoIterator<Item = &'a Arc<TaskStats>>) -> Self {
+        let mut totals = Self::default();
+        for task in tasks {
+            totals.warnings += task.warnings.get();
+            for counted in &task.vertices {
+                let kind = graph.vertex(counted.vertex).map(|vertex| vertex.kind);
+                for table in &counted.tables {
+                    match kind {
+                        Some(PluginKind::Source) => {
+                            totals.source_rows += table.rows_out.get();
+                            totals.source_bytes += table.bytes_out.get();
+                        }
+                        Some(PluginKind::Sink) => {
+                            totals.sink_rows += table.rows_in.get();
+                            totals.sink_bytes += table.bytes_in.get();
+                        }
+                        Some(PluginKind::Transform) | None => {}
+                    }
+                }
+            }
+        }
+        totals
+    }
+}
+
+impl From<&JobMetrics> for JobTotals {
+    fn from(metrics: &JobMetrics) -> Self {
+        Self {
+            source_rows: metrics.source.rows,
+            source_bytes: metrics.source.bytes,
+            sink_rows: metrics.sink.rows,
+            sink_bytes: metrics.sink.bytes,
+            warnings: metrics.warnings,
+        }
+    }
+}
+
 /// What a job has read and written.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct JobMetrics {

@@ -23,7 +23,7 @@ mod state;
 
 pub use entry::JobEntry;
 pub use id::JobIds;
-pub use metrics::{JobMetrics, Totals};
+pub use metrics::{JobMetrics, JobTotals, Totals};
 pub use rendered::{Rendered, RenderedGuard};
 pub use saved::SavepointCounts;
 pub use service::{DEFAULT_JOB_NAME, JobCounts, JobService, JobTally, SubmitError, SubmitRequest, Submitted};

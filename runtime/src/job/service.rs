@@ -328,6 +328,17 @@ impl JobService {
         self.0.directory.running()
     }
 
+    /// At most so many of the jobs that have not ended, the one that was submitted last first. Some may just have ended.
+    pub fn newest_running(&self, jobs_max: usize) -> Vec<Arc<JobEntry>> {
+        self.0.directory.newest_running(jobs_max)
+    }
+
+    /// At most so many of the remembered jobs that ended before this one of them, or of all: the one that ended last
+    /// first.
+    pub fn ended_before(&self, job: Option<&JobEntry>, jobs_max: usize) -> Vec<Arc<JobEntry>> {
+        self.0.directory.ended_before(job, jobs_max)
+    }
+
     /// Ended jobs, of one state or all, in the order of their end.
     pub fn finished(&self, state: Option<JobState>) -> Vec<Arc<JobEntry>> {
         self.0.directory.finished(state)
