@@ -32,6 +32,7 @@ mod wire;
 pub use auth::{AuthSettings, Secret};
 pub use body::Body;
 pub use limits::HttpLimits;
+pub use metrics::MetricsSettings;
 pub use node::NodeSettings;
 pub use route::{RouteName, Verb, routes};
 pub use server::{Faces, ListenerConfig, Server, ServerConfig, StartError};

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, VARY};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use crate::body::{Body, BodyError, Outgoing};
@@ -22,6 +22,8 @@ pub(crate) struct Reply {
     pub(crate) body: Body,
     /// The methods that would have been right, for 405.
     pub(crate) allow: Option<&'static str>,
+    /// The header of the request that the answer depends on.
+    pub(crate) varies: Option<&'static str>,
     /// The connection ends with this answer.
     pub(crate) close: bool,
 }
@@ -34,6 +36,7 @@ impl Reply {
             content_type: APPLICATION_JSON.clone(),
             body: body.into(),
             allow: None,
+            varies: None,
             close: false,
         }
     }
@@ -112,6 +115,9 @@ impl Reply {
         }
         if let Some(allow) = self.allow {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        if let Some(header) = self.varies {
+            headers.insert(VARY, HeaderValue::from_static(header));
         }
         if self.close {
             headers.insert(CONNECTION, CLOSE.clone());

@@ -125,7 +125,7 @@ impl Apis {
 
     pub(crate) async fn handle(&self, call: Call<'_>, head: &Parts, body: &mut RequestBody) -> Reply {
         match call {
-            Call::Node(call) => node::handle(call, &self.node, &self.jobs).await,
+            Call::Node(call) => node::handle(call, head, &self.node, &self.jobs).await,
             Call::SeaTunnel(call) => self.seatunnel.handle(call, head, body).await,
             #[cfg(test)]
             Call::Test(what) => crate::tests::handle(what, body).await,

@@ -1,9 +1,13 @@
 //! What is asked of the node itself: whether it lives, who its members are, its metrics, the description of its API
 //! (contract A.4, "Hazelcast's own"; F.1).
 
+use std::sync::Arc;
+
+use http::request::Parts;
+
 use crate::jobs::JobService;
 use crate::json::JsonBuffer;
-use crate::metrics::{self, Format};
+use crate::metrics::{self, Format, Scrape};
 use crate::reply::Reply;
 use crate::route::{RouteName, Verb};
 use crate::server::Faces;
@@ -15,13 +19,9 @@ use super::Node;
 pub(crate) enum Endpoint {
     Cluster,
     Health,
-    /// The text, and what its type is called.
-    Metrics(Format, &'static str),
+    Metrics(Scrape),
     OpenApi,
 }
-
-/// Type of both forms of metrics over v1, to the letter (contract A.4).
-const METRICS_V1: &str = "text/plain";
 
 /// Which listeners answer, and what stands before the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,16 +45,18 @@ const fn route(scope: Scope, path: &'static str, endpoint: Endpoint) -> Route {
     Route { scope, path, endpoint }
 }
 
-const PROMETHEUS: Endpoint = Endpoint::Metrics(Format::Prometheus, Format::Prometheus.content_type());
-const OPEN_METRICS: Endpoint = Endpoint::Metrics(Format::OpenMetrics, Format::OpenMetrics.content_type());
+const METRICS_V1: Endpoint = Endpoint::Metrics(Scrape::Whole(Format::Prometheus));
+const OPEN_METRICS_V1: Endpoint = Endpoint::Metrics(Scrape::Whole(Format::OpenMetrics));
+const METRICS: Endpoint = Endpoint::Metrics(Scrape::Negotiated);
+const OPEN_METRICS: Endpoint = Endpoint::Metrics(Scrape::Selected(Format::OpenMetrics));
 
 /// All routes.
 pub(crate) static ROUTES: [Route; 7] = [
     route(Scope::V1, "/hazelcast/rest/cluster", Endpoint::Cluster),
     route(Scope::V1, "/hazelcast/health", Endpoint::Health),
-    route(Scope::V1, "/hazelcast/rest/instance/metrics", Endpoint::Metrics(Format::Prometheus, METRICS_V1)),
-    route(Scope::V1, "/hazelcast/rest/instance/openmetrics", Endpoint::Metrics(Format::OpenMetrics, METRICS_V1)),
-    route(Scope::V2, "/metrics", PROMETHEUS),
+    route(Scope::V1, "/hazelcast/rest/instance/metrics", METRICS_V1),
+    route(Scope::V1, "/hazelcast/rest/instance/openmetrics", OPEN_METRICS_V1),
+    route(Scope::V2, "/metrics", METRICS),
     route(Scope::V2, "/openmetrics", OPEN_METRICS),
     route(Scope::All, "/openapi.json", Endpoint::OpenApi),
 ];
@@ -90,11 +92,11 @@ pub(crate) fn find<'r>(faces: Faces, context_path: &str, path: &'r str) -> Optio
 }
 
 /// Answers a GET.
-pub(crate) async fn handle(call: Call<'_>, node: &Node, jobs: &JobService) -> Reply {
+pub(crate) async fn handle(call: Call<'_>, head: &Parts, node: &Arc<Node>, jobs: &JobService) -> Reply {
     match (call.endpoint, call.argument) {
         (Endpoint::Health, argument) => health(argument).unwrap_or_else(|| Reply::not_found(call.path)),
         (Endpoint::Cluster, "") => cluster(node),
-        (Endpoint::Metrics(format, content_type), "") => metrics::render(node, jobs, format, content_type).await,
+        (Endpoint::Metrics(how), "") => metrics::scrape(how, head, node, jobs).await,
         (Endpoint::OpenApi, "") => Reply::json(node.openapi.clone()),
         _ => Reply::not_found(call.path),
     }
@@ -140,7 +142,7 @@ mod tests {
         let (v1, v2) = (Faces { v1: true, v2: false }, Faces { v1: false, v2: true });
         assert_eq!(endpoint(v1, "", "/hazelcast/rest/cluster"), Some(Endpoint::Cluster));
         assert_eq!(endpoint(v2, "", "/hazelcast/rest/cluster"), None);
-        assert_eq!(endpoint(v2, "/ctx", "/ctx/metrics"), Some(PROMETHEUS));
+        assert_eq!(endpoint(v2, "/ctx", "/ctx/metrics"), Some(METRICS));
         assert_eq!(endpoint(v2, "/ctx", "/metrics"), None);
         assert_eq!(endpoint(v1, "", "/metrics"), None);
         for faces in [v1, v2] {
@@ -151,7 +153,7 @@ mod tests {
     #[test]
     fn names_are_matched_whole() {
         assert_eq!(endpoint(Faces::BOTH, "", "/metricsx"), None);
-        assert_eq!(endpoint(Faces::BOTH, "", "/metrics/"), Some(PROMETHEUS));
+        assert_eq!(endpoint(Faces::BOTH, "", "/metrics/"), Some(METRICS));
         assert_eq!(find(Faces::BOTH, "", "/hazelcast/health/ready/").map(|(_, call)| call.argument), Some("ready"));
     }
 }

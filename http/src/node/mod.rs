@@ -6,6 +6,7 @@ mod api;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use bytes::Bytes;
 use egret_collectors::{Parts, Renewal, Sampler, SamplerSettings};
@@ -14,6 +15,7 @@ use egret_runtime::shard::{Shards, sleep};
 use futures_lite::future::or;
 
 use crate::auth::Guard;
+use crate::metrics::MetricsSettings;
 use crate::openapi;
 use crate::seatunnel::BuiltLists;
 use crate::server::{ServerConfig, StartError};
@@ -36,6 +38,8 @@ pub struct NodeSettings {
     pub logs: Option<JobLogs>,
     /// The bounds of sampling.
     pub sampler: SamplerSettings,
+    /// The bounds of what scrapers are told.
+    pub metrics: MetricsSettings,
 }
 
 impl Default for NodeSettings {
@@ -47,6 +51,7 @@ impl Default for NodeSettings {
             telemetry: true,
             logs: None,
             sampler: SamplerSettings::default(),
+            metrics: MetricsSettings::default(),
         }
     }
 }
@@ -68,6 +73,8 @@ pub(crate) struct Node {
     pub(crate) guard: Guard,
     /// What is known of machine and process.
     pub(crate) sampler: Sampler,
+    /// About how many bytes the next whole answer to a scrape takes.
+    pub(crate) scrape_bytes: AtomicUsize,
 }
 
 impl Node {
@@ -88,6 +95,7 @@ impl Node {
             openapi: openapi::render(&config.seatunnel, &config.auth),
             guard: Guard::new(&config.auth),
             sampler: Sampler::start(config.node.sampler.clone())?,
+            scrape_bytes: AtomicUsize::new(32 << 10),
             settings: config.node.clone(),
         })
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::metrics::Format;
+use crate::metrics::{Format, Scrape, TYPE_V1};
 use crate::node;
 use crate::seatunnel::{Endpoint, Face, IdForm, LOGS_HTML, LOGS_PLAIN, SeaTunnelSettings};
 
@@ -22,6 +22,8 @@ enum Answer {
     LogOrLogs(&'static str, &'static str, &'static str),
     /// JSON of a schema, or text of a type.
     JsonOrText(&'static str, &'static str),
+    /// Metrics in either form.
+    Metrics,
     /// None: the request lacks its argument.
     Never,
 }
@@ -136,11 +138,19 @@ impl Operation {
                 let all = Self::get("The node's health", Answer::Json("Health"));
                 return vec![all, part.with_argument("part", parts, "What is asked.")];
             }
-            node::Endpoint::Metrics(Format::Prometheus, content_type) => {
-                Self::get("Metrics as Prometheus text", Answer::Text(content_type))
+            node::Endpoint::Metrics(Scrape::Whole(Format::Prometheus)) => {
+                Self::get("Metrics as Prometheus text", Answer::Text(TYPE_V1))
             }
-            node::Endpoint::Metrics(Format::OpenMetrics, content_type) => {
-                Self::get("Metrics as OpenMetrics", Answer::Text(content_type))
+            node::Endpoint::Metrics(Scrape::Whole(Format::OpenMetrics)) => {
+                Self::get("Metrics as OpenMetrics", Answer::Text(TYPE_V1))
+            }
+            node::Endpoint::Metrics(Scrape::Selected(format)) => {
+                let metrics = Self::get("Metrics in one form", Answer::Text(format.content_type()));
+                Self { query: families_query(), ..metrics }
+            }
+            node::Endpoint::Metrics(Scrape::Negotiated) => {
+                let metrics = Self::get("Metrics in the form that Accept prefers", Answer::Metrics);
+                Self { query: families_query(), ..metrics }
             }
             node::Endpoint::OpenApi => Self::get("This description", Answer::Description),
         }]
@@ -203,12 +213,19 @@ impl Operation {
             Answer::Text(content_type) | Answer::Log(content_type) => {
                 Some(json!({content_type: {"schema": {"type": "string"}}}))
             }
+            Answer::Metrics => Some(json!({
+                (Format::Prometheus.content_type()): {"schema": {"type": "string"}},
+                (Format::OpenMetrics.content_type()): {"schema": {"type": "string"}},
+            })),
             Answer::Description => Some(json!({"application/json": {"schema": {"type": "object"}}})),
             Answer::Never => None,
         };
         let mut responses = json!({});
         if let Some(content) = content {
             responses["200"] = json!({"description": "Done.", "content": content});
+        }
+        if let Answer::Metrics = self.answer {
+            responses["200"]["headers"] = header("Vary", "`accept`, since the form depends on it.");
         }
         for status in ["400", "408", "414", "431", "500"].into_iter().chain(self.further_statuses()) {
             responses[status] = json!({"$ref": "#/components/responses/Error"});
@@ -254,6 +271,13 @@ fn header(name: &str, description: &str) -> Value {
 fn operation_id(method: &str, path: &str) -> String {
     let words = path.split(['/', '{', '}']).filter(|word| !word.is_empty());
     std::iter::once(method).chain(words).collect::<Vec<_>>().join("-")
+}
+
+/// What selects families of metrics.
+fn families_query() -> Vec<(&'static str, Value, &'static str)> {
+    let names = json!({"type": "array", "items": {"type": "string"}, "maxItems": 64});
+    let meaning = "A family, or with `*` at the end all whose names begin like that; may be given several times.";
+    vec![("name", names, meaning)]
 }
 
 fn submit_query(with_format: bool) -> Vec<(&'static str, Value, &'static str)> {

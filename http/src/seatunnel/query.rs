@@ -72,6 +72,11 @@ impl SubmitParams {
     }
 }
 
+/// Decodes a part of any query; `None` when a `%` has no two digits behind it.
+pub(crate) fn decode_query(text: &str) -> Option<Cow<'_, str>> {
+    decode(text).ok()
+}
+
 /// Decodes `%41` and `+`; bytes that are no UTF-8 become U+FFFD.
 pub(super) fn decode(text: &str) -> Result<Cow<'_, str>, String> {
     if !text.bytes().any(|byte| matches!(byte, b'%' | b'+')) {

@@ -5,6 +5,7 @@ mod client;
 mod errors;
 mod hostile;
 mod limits;
+mod metrics;
 mod node;
 mod plugins;
 mod protocol;

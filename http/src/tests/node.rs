@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 
 use super::client::Response;
+use super::metrics::assert_families_are_whole;
 use super::*;
 use crate::{Faces, NodeSettings};
 use egret_collectors::SamplerSettings;
@@ -146,76 +147,6 @@ fn the_node_is_a_cluster_in_good_health() {
     assert_eq!(client.get("/hazelcast/health/nonsense").status, 404);
     assert_eq!(client.get("/hazelcast/rest/cluster/x").status, 404);
     assert_eq!(client.post("/hazelcast/rest/cluster", "").header("allow"), Some("GET, HEAD"));
-}
-
-#[test]
-fn metrics_come_in_both_forms_and_under_all_their_paths() {
-    let running = Running::new();
-    let mut client = running.client();
-    let prometheus = "text/plain; version=0.0.4; charset=utf-8";
-    for (path, content_type) in [
-        ("/hazelcast/rest/instance/metrics", "text/plain"),
-        ("/metrics", prometheus),
-        ("/metrics?name=ignored", prometheus),
-    ] {
-        let response = client.get(path);
-        assert_eq!(response.header("content-type"), Some(content_type));
-        let text = String::from_utf8(response.body).expect("text");
-        assert!(text.contains("job_count{cluster=\"seatunnel\",type=\"running\",} 0.0\n"), "{text}");
-    }
-    let openmetrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    for (path, content_type) in [("/hazelcast/rest/instance/openmetrics", "text/plain"), ("/openmetrics", openmetrics)]
-    {
-        let response = client.get(path);
-        assert_eq!(response.header("content-type"), Some(content_type));
-        let text = String::from_utf8(response.body).expect("text");
-        assert!(text.contains("job_count{cluster=\"seatunnel\",type=\"running\"} 0.0\n"), "{text}");
-        assert!(text.ends_with("# EOF\n"), "{text}");
-    }
-    // Requests are counted with their routes, up to the one before.
-    let text = String::from_utf8(client.get("/metrics").body).expect("text");
-    let answers = "egret_http_answers_total{cluster=\"seatunnel\",api=\"node\",path=\"/metrics\",method=\"GET\",class=\"2xx\",} 2.0\n";
-    assert!(text.contains(answers), "{text}");
-    let times =
-        "egret_http_request_seconds_count{cluster=\"seatunnel\",api=\"node\",path=\"/metrics\",method=\"GET\",} 2.0\n";
-    assert!(text.contains(times), "{text}");
-    assert_families_are_whole(&text);
-}
-
-/// Each family is announced once, and its samples stand together; no sample comes twice.
-fn assert_families_are_whole(text: &str) {
-    let (mut families, mut samples) = (std::collections::BTreeSet::new(), std::collections::BTreeSet::new());
-    let mut family = "";
-    for line in text.lines() {
-        if let Some(rest) = line.strip_prefix("# TYPE ") {
-            family = rest.split(' ').next().expect("a name");
-            assert!(families.insert(family), "{family} comes twice");
-        } else if !line.starts_with('#') {
-            let (sample, value) = line.rsplit_once(' ').expect("a value");
-            assert!(sample.starts_with(family), "{sample} is not of {family}");
-            assert!(samples.insert(sample), "{sample} comes twice");
-            assert!(value == "+Inf" || value.parse::<f64>().is_ok(), "{line}");
-        }
-    }
-}
-
-#[test]
-fn jobs_have_series_of_what_they_read_and_wrote() {
-    let running = Running::new();
-    let mut client = running.client();
-    let config = json!({
-        "env": {"job.name": "a \"b\""},
-        "source": [{"plugin_name": "Numbers", "rows": 5, "endless": true}],
-        "sink": [{"plugin_name": "Nowhere"}]
-    });
-    json_of(&client.post("/submit-job?jobId=7", &config.to_string()));
-    let sample = "egret_job_sink_rows_total{cluster=\"seatunnel\",job_id=\"7\",job_name=\"a \\\"b\\\"\",} 5.0\n";
-    eventually("its rows are counted", || String::from_utf8_lossy(&client.get("/metrics").body).contains(sample));
-    let text = String::from_utf8(client.get("/metrics").body).expect("text");
-    assert!(text.contains("job_count{cluster=\"seatunnel\",type=\"running\",} 1.0\n"), "{text}");
-    assert!(text.contains("egret_slots_assigned{cluster=\"seatunnel\",} 2.0\n"), "{text}");
-    assert!(text.contains("egret_jobs_ended_total{cluster=\"seatunnel\",state=\"finished\",} 0.0\n"), "{text}");
-    assert_families_are_whole(&text);
 }
 
 #[test]

@@ -199,7 +199,7 @@ fn bodies_of_v2_are_as_expected_and_as_described() {
 /// A load is a share of time: there is none before the kernel's clock has gone on by a tick.
 fn until_loads_are_known(client: &mut Client) {
     let deadline = Instant::now() + Duration::from_secs(10);
-    while !String::from_utf8_lossy(&client.get("/metrics").body).contains("egret_node_load_system") {
+    while !String::from_utf8_lossy(&client.get("/metrics").body).contains("egret_node_load_ratio{") {
         assert!(Instant::now() < deadline, "the load of the machine is not known");
     }
 }
