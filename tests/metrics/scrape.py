@@ -91,10 +91,10 @@ def look(prometheus, seconds):
     bad = {name: prometheus.own(f"prometheus_target_scrapes_{name}_total") for name in (
         "sample_duplicate_timestamp", "sample_out_of_order", "sample_out_of_bounds", "exceeded_sample_limit")}
     rate = prometheus.query("sum(rate(egret_job_sink_rows_total[30s]))")
-    quantile = 'histogram_quantile(0.99, sum by (le) (rate(egret_http_request_seconds_bucket{path="/running-jobs"}[30s])))'
+    quantile = 'histogram_quantile(0.99, sum by (le) (rate(egret_http_request_seconds_bucket{path="running-jobs"}[30s])))'
     print(f"  sum(rate(egret_job_sink_rows_total[30s])) = {one(rate):.1f}")
     print(f"  {quantile} = {one(prometheus.query(quantile)):.6f}")
-    requests = one(prometheus.query('sum(rate(egret_http_request_seconds_count{path="/running-jobs"}[30s]))'))
+    requests = one(prometheus.query('sum(rate(egret_http_request_seconds_count{path="running-jobs"}[30s]))'))
     print(f"  requests a second: {requests:.1f}")
     if failed or gap > 1 + LATE_MAX or any(bad.values()) or len(up) < seconds - 1 or requests == 0:
         raise SystemExit(f"something is missing or wrong: {bad}")
@@ -113,12 +113,16 @@ def main():
     with tempfile.TemporaryDirectory() as folder, Node(sys.argv[1], f"{folder}/state") as node:
         run_jobs(node)
         stop = threading.Event()
-        threading.Thread(target=ask_now_and_then, args=(node, stop), daemon=True).start()
-        with Prometheus(folder, node.url.removeprefix("http://")) as prometheus:
-            # It begins somewhere in its first seconds.
-            time.sleep(seconds + 5)
-            look(prometheus, seconds)
-        stop.set()
+        asking = threading.Thread(target=ask_now_and_then, args=(node, stop))
+        asking.start()
+        try:
+            with Prometheus(folder, node.url.removeprefix("http://")) as prometheus:
+                # It begins somewhere in its first seconds.
+                time.sleep(seconds + 5)
+                look(prometheus, seconds)
+        finally:
+            stop.set()
+            asking.join()
 
 
 main()
