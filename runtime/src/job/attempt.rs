@@ -13,7 +13,8 @@ use crate::plan::Plan;
 use crate::plugin::{Split, SplitEnumerator, TaskError};
 use crate::shard::{ShardId, Shards, WorkGroup};
 use crate::task::{
-    ChainTask, ReadLimits, Sealed, SharedSplits, SplitLedger, TaskControl, TaskId, TaskOutcome, TaskReports, TaskStats,
+    ChainTask, NodeTimes, ReadLimits, Sealed, SharedSplits, SplitLedger, TaskControl, TaskId, TaskOutcome, TaskReports,
+    TaskStats, TaskTimes,
 };
 
 impl From<TaskError> for Failure {
@@ -32,6 +33,7 @@ pub(super) struct AttemptSpec<'a> {
     pub group: &'a WorkGroup,
     pub queue_bytes_max: usize,
     pub limits: ReadLimits,
+    pub node_times: &'a NodeTimes,
     /// Where this pipeline's tasks begin in the job's count, so that pipelines spread over the shards.
     pub first_task: usize,
 }
@@ -69,13 +71,15 @@ impl Attempt {
             checkpoint: restore.map_or(0, |point| point.checkpoint),
         };
         let tasks = attempt.tasks(spec);
+        spec.job.times().join(tasks.iter().map(|task| Arc::clone(&task.times)));
         for (position, task) in tasks.into_iter().enumerate() {
             let shards = u64::try_from(spec.shards.len()).unwrap_or(1);
             let offset = (spec.first_task + position) as u64 % shards;
             let shard = (u64::from(spec.job.owner().0) + offset) % shards;
             let shard = ShardId(u16::try_from(shard).unwrap_or(0));
-            let (id, reports) = (task.id, Arc::clone(&task.reports));
+            let (id, reports, times) = (task.id, Arc::clone(&task.reports), Arc::clone(&task.times));
             if let Err(full) = spec.shards.work(shard).spawn(spec.group, move || task.run()) {
+                times.end();
                 reports.ended(id, TaskOutcome::Failed(TaskError::transient(format!("cannot start a task: {full}"))));
             }
         }
@@ -118,6 +122,8 @@ impl Attempt {
                     attempt: spec.attempt,
                     control,
                     stats,
+                    times: Arc::new(TaskTimes::default()),
+                    node_times: spec.node_times.clone(),
                     splits: Arc::clone(&self.splits),
                     checkpoint: self.checkpoint,
                     limits: spec.limits,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures_lite::FutureExt as _;
 
@@ -17,7 +17,7 @@ use super::{JobEntry, JobSettings, JobState};
 use crate::plan::{Pipeline, Plan};
 use crate::plugin::{Prepared, SplitEnumerator, TaskError};
 use crate::shard::{self, JoinHandle, Shards, WorkGroup};
-use crate::task::{ReadLimits, panic_text};
+use crate::task::{NodeTimes, ReadLimits, TaskTime, TaskTimes, panic_text};
 
 /// How long a coordinator tries to hand a commit to a work executor whose mailbox is full.
 const COMMIT_HANDOVER: Duration = Duration::from_secs(30);
@@ -31,6 +31,7 @@ pub(super) struct Coordinator {
     pub settings: Arc<JobSettings>,
     pub slots: Arc<Slots>,
     pub savepoints: Arc<Savepoints>,
+    pub node_times: NodeTimes,
     /// What the job goes on from.
     pub saved: Option<Arc<SavedJob>>,
     pub restarts: u32,
@@ -92,6 +93,8 @@ struct Run {
     /// Where each pipeline would go on, and what it left; in the order of the plan.
     pipelines: Vec<SavedPipeline>,
     targets_prepared: bool,
+    /// Of the commits.
+    times: Arc<TaskTimes>,
     /// All work was dropped; none is begun any more, save for clearing away.
     given_up: bool,
 }
@@ -102,11 +105,16 @@ impl Run {
         let fresh = || vec![SavedPipeline::default(); coordinator.plan.pipelines.len()];
         let pipelines = coordinator.saved.as_ref().map_or_else(fresh, |saved| saved.pipelines.clone());
         let targets_prepared = coordinator.saved.as_ref().is_some_and(|saved| saved.targets_prepared);
-        Self { coordinator, group, attempts: BTreeMap::new(), pipelines, targets_prepared, given_up: false }
+        let times = Arc::new(TaskTimes::default());
+        coordinator.job.times().join([Arc::clone(&times)]);
+        Self { coordinator, group, attempts: BTreeMap::new(), pipelines, targets_prepared, times, given_up: false }
     }
 
     /// Deals with what comes with an event, if it belongs to the newest attempt.
     fn take(&mut self, event: Event, payload: Payload) -> Event {
+        if let Event::TaskEnded { .. } = &event {
+            self.coordinator.job.times().fold_ended();
+        }
         match (event, payload) {
             (Event::Started { pipeline, attempt, .. }, Payload::Enumerated(listed)) => {
                 let result = self.started(pipeline, attempt, listed);
@@ -230,10 +238,10 @@ impl Run {
         let shards = self.coordinator.shards.clone();
         let group = self.group.clone();
         shard::spawn_local(async move {
-            let deadline = std::time::Instant::now() + COMMIT_HANDOVER;
+            let deadline = Instant::now() + COMMIT_HANDOVER;
             let handle: Result<JoinHandle<_>, _> = loop {
                 match shards.work(job.owner()).spawn_joined(&group, work.clone()) {
-                    Err(_) if std::time::Instant::now() < deadline => shard::sleep(Duration::from_millis(10)).await,
+                    Err(_) if Instant::now() < deadline => shard::sleep(Duration::from_millis(10)).await,
                     handle => break handle,
                 }
             };
@@ -337,6 +345,7 @@ impl Run {
             group: &self.group,
             queue_bytes_max: coordinator.settings.queue_bytes_max,
             limits: coordinator.limits,
+            node_times: &coordinator.node_times,
             first_task: before.iter().map(Pipeline::task_count).sum(),
         };
         let started = Attempt::start(&spec, listed?, self.pipelines[pipeline].point.as_ref())?;
@@ -389,7 +398,15 @@ impl Run {
             return;
         }
         let pieces = Arc::new(pieces);
-        self.on_work(say, move || async move { publish(&plan, &pieces).await });
+        let (begun, times, node_times) = (Instant::now(), Arc::clone(&self.times), self.coordinator.node_times.clone());
+        let timed = move |result: Result<(), Failure>| {
+            if result.is_ok() {
+                let nanos = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+                node_times.record(&times, TaskTime::Commit, nanos);
+            }
+            say(result)
+        };
+        self.on_work(timed, move || async move { publish(&plan, &pieces).await });
     }
 
     fn abort(&mut self, pipeline: usize, attempt: u32) {

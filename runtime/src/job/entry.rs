@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use arc_swap::ArcSwap;
 
 use super::events::EventQueue;
-use super::{JobMetrics, JobState, JobTotals, Rendered};
+use super::{JobMetrics, JobState, JobTimes, JobTotals, Rendered};
 use crate::plan::{JobGraph, Plan};
 use crate::shard::{ShardId, Signal};
 use crate::task::TaskStats;
@@ -31,6 +31,7 @@ pub struct JobEntry {
     /// Counters of the tasks of each pipeline's newest attempt.
     live: ArcSwap<Vec<Arc<TaskStats>>>,
     last_metrics: OnceLock<JobMetrics>,
+    times: JobTimes,
     rendered: Rendered,
     ended: Signal,
     pub(super) stop_requested: Signal,
@@ -70,6 +71,7 @@ impl JobEntry {
             error: OnceLock::new(),
             live: ArcSwap::from_pointee(Vec::new()),
             last_metrics: OnceLock::new(),
+            times: JobTimes::default(),
             rendered: Rendered::default(),
             ended: Signal::new(),
             stop_requested: Signal::new(),
@@ -164,6 +166,11 @@ impl JobEntry {
         self.live.load_full()
     }
 
+    /// How long its batches, checkpoints and commits took, also after its end.
+    pub fn times(&self) -> &JobTimes {
+        &self.times
+    }
+
     /// A place where the HTTP layer keeps what it has rendered of the job's body.
     pub fn rendered(&self) -> &Rendered {
         &self.rendered
@@ -185,6 +192,7 @@ impl JobEntry {
     /// Puts the job into its final state; the directory raises [`JobEntry::ended`] once it has moved the job.
     pub(super) fn finish(&self, state: JobState, error: Option<String>, finished_ms: i64) {
         let _ = self.last_metrics.set(self.metrics());
+        self.times.fold_all();
         self.live.store(Arc::new(Vec::new()));
         if let Some(error) = error {
             let _ = self.error.set(error);

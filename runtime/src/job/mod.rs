@@ -20,6 +20,7 @@ mod service;
 mod settings;
 mod slots;
 mod state;
+mod times;
 
 pub use entry::JobEntry;
 pub use id::JobIds;
@@ -30,6 +31,7 @@ pub use service::{DEFAULT_JOB_NAME, JobCounts, JobService, JobTally, SubmitError
 pub use settings::JobSettings;
 pub use slots::{JobScheduleStrategy, SlotCounts, SlotSettings, Tags};
 pub use state::JobState;
+pub use times::JobTimes;
 
 #[cfg(test)]
 mod tests;

@@ -20,7 +20,7 @@ use crate::config::{Examined, JobConfig, Problems, ReadOptions, examine_job, rea
 use crate::plan::{Plan, PlanOptions, plan, unset_variables};
 use crate::plugin::{JobMode, Registry};
 use crate::shard::{self, BlockingError, MailboxFull, Shards};
-use crate::task::ReadLimits;
+use crate::task::{NodeTimes, ReadLimits};
 
 /// Name of a job that has none (contract A.4).
 pub const DEFAULT_JOB_NAME: &str = "SeaTunnel_Job";
@@ -145,6 +145,7 @@ struct Inner {
     settings: Arc<JobSettings>,
     slots: Arc<Slots>,
     savepoints: Arc<Savepoints>,
+    times: NodeTimes,
     ids: JobIds,
     stopping: shard::Signal,
 }
@@ -153,6 +154,7 @@ impl JobService {
     /// A service without jobs.
     pub fn new(shards: Shards, registry: Arc<Registry>, settings: JobSettings) -> Self {
         Self(Arc::new(Inner {
+            times: NodeTimes::new(shards.len()),
             shards,
             registry,
             directory: Arc::new(Directory::default()),
@@ -265,6 +267,7 @@ impl JobService {
             settings: Arc::clone(&inner.settings),
             slots: Arc::clone(&inner.slots),
             savepoints: Arc::clone(&inner.savepoints),
+            node_times: inner.times.clone(),
             saved,
             restarts: if is_given("job.retry.times") { env.retry_times } else { inner.settings.retry_times },
             retry_interval: if is_given("job.retry.interval.seconds") {
@@ -316,6 +319,11 @@ impl JobService {
     /// What is kept of jobs that can be gone on with.
     pub fn savepoints(&self) -> SavepointCounts {
         self.0.savepoints.counts()
+    }
+
+    /// How long the batches, checkpoints and commits of all jobs took since the start, by shard.
+    pub fn times(&self) -> &NodeTimes {
+        &self.0.times
     }
 
     /// The job of this id, running or ended.

@@ -1,65 +1,45 @@
-//! Histogram buckets with one writer, poured into an hdrhistogram when asked.
+//! Histogram buckets with one writer, which grow as they are used.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use hdrhistogram::Histogram;
 
-/// Buckets for each power of two: a value is known to 1/64, two significant digits.
-const SUB_BITS: u32 = 6;
-const SUB: u64 = 1 << SUB_BITS;
-/// Largest value told apart: 2^41 ns, some 36 minutes. Larger ones count as this.
-const MAX: u64 = (1 << 41) - 1;
-const BUCKETS: usize = ((41 - SUB_BITS as usize) + 1) * SUB as usize;
+use super::layout::{MAX, ROW, ROWS, index_of, middle_of, upper_of};
 
-/// Counts of durations in nanoseconds, from 1 ns to 36 minutes, with two significant digits; 9 KiB.
+/// The buckets of a power of two.
+type Row = [AtomicU64; ROW];
+
+/// Counts of durations in nanoseconds, up to 36 minutes, with two significant digits.
 ///
-/// One thread records; any thread reads.
+/// One thread records; any thread reads. The buckets of a power of two (512 bytes) are allocated when the first
+/// duration falls into them, so what lasts between 10 and 100 us each time takes 2.6 KiB.
+///
+/// A reader that looks on while a duration is recorded may find it in some of count, sum and maximum only.
 pub struct Buckets {
-    counts: Box<[AtomicU32; BUCKETS]>,
+    rows: [OnceLock<Box<Row>>; ROWS],
     sum: AtomicU64,
     max: AtomicU64,
 }
 
 impl Default for Buckets {
     fn default() -> Self {
-        Self {
-            counts: Box::new(std::array::from_fn(|_| AtomicU32::new(0))),
-            sum: AtomicU64::new(0),
-            max: AtomicU64::new(0),
-        }
+        Self { rows: [const { OnceLock::new() }; ROWS], sum: AtomicU64::new(0), max: AtomicU64::new(0) }
     }
-}
-
-fn index_of(value: u64) -> usize {
-    if value < SUB {
-        return value as usize;
-    }
-    let exponent = 63 - value.leading_zeros() - SUB_BITS;
-    ((u64::from(exponent) << SUB_BITS) + (value >> exponent)) as usize
-}
-
-/// Largest value that falls into a bucket.
-fn upper_of(index: usize) -> u64 {
-    let index = index as u64;
-    if index < SUB {
-        return index;
-    }
-    let exponent = (index >> SUB_BITS) - 1;
-    let sub = (index & (SUB - 1)) | SUB;
-    ((sub + 1) << exponent) - 1
 }
 
 impl Buckets {
-    /// Bytes that one set of buckets takes.
-    pub const BYTES: usize = BUCKETS * 4 + 16;
+    /// Bytes that a set of buckets takes at most: when durations of every power of two were recorded.
+    pub const BYTES_MAX: usize = size_of::<Self>() + ROWS * size_of::<Row>();
 
     /// Counts a duration. Only one thread may call this.
     #[inline]
     pub fn record(&self, nanos: u64) {
         let nanos = nanos.min(MAX);
-        let slot = &self.counts[index_of(nanos)];
-        slot.store(slot.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
-        self.sum.store(self.sum.load(Ordering::Relaxed).saturating_add(nanos), Ordering::Relaxed);
+        let index = index_of(nanos);
+        let row = self.rows[index / ROW].get_or_init(|| Box::new([const { AtomicU64::new(0) }; ROW]));
+        add(&row[index % ROW], 1);
+        add(&self.sum, nanos);
         if nanos > self.max.load(Ordering::Relaxed) {
             self.max.store(nanos, Ordering::Relaxed);
         }
@@ -75,12 +55,24 @@ impl Buckets {
         self.max.load(Ordering::Relaxed)
     }
 
+    /// Bytes that it takes now, itself included.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.rows().count() * size_of::<Row>()
+    }
+
+    /// The rows that there are, with their numbers.
+    pub(super) fn rows(&self) -> impl Iterator<Item = (usize, &Row)> {
+        self.rows.iter().enumerate().filter_map(|(number, row)| Some((number, &**row.get()?)))
+    }
+
     /// Adds the counts to a histogram made by [`Buckets::histogram`].
     pub fn pour(&self, into: &mut Histogram<u64>) {
-        for (index, count) in self.counts.iter().enumerate() {
-            let count = count.load(Ordering::Relaxed);
-            if count > 0 {
-                into.saturating_record_n(upper_of(index).max(1), u64::from(count));
+        for (number, row) in self.rows() {
+            for (column, count) in row.iter().enumerate() {
+                let count = count.load(Ordering::Relaxed);
+                if count > 0 {
+                    into.saturating_record_n(middle_of(number * ROW + column), count);
+                }
             }
         }
     }
@@ -89,15 +81,17 @@ impl Buckets {
     /// many were over all; none counts twice. A duration that is less than 1/64 under a bound may count as over it.
     pub fn count_up_to(&self, bounds: &[u64], counts: &mut [u64]) {
         let mut place = 0;
-        // Nothing is recorded behind the longest duration.
-        for (index, count) in self.counts.iter().enumerate().take(index_of(self.max()) + 1) {
-            let count = count.load(Ordering::Relaxed);
-            if count > 0 {
-                while bounds.get(place).is_some_and(|bound| *bound < upper_of(index)) {
+        for (number, row) in self.rows() {
+            for (column, count) in row.iter().enumerate() {
+                let count = count.load(Ordering::Relaxed);
+                if count == 0 {
+                    continue;
+                }
+                while bounds.get(place).is_some_and(|bound| *bound < upper_of(number * ROW + column)) {
                     place += 1;
                 }
                 if let Some(into) = counts.get_mut(place) {
-                    *into += u64::from(count);
+                    *into += count;
                 }
             }
         }
@@ -110,6 +104,12 @@ impl Buckets {
     }
 }
 
+/// Adds to a number of which this thread is the only writer: no locked instruction is needed.
+#[inline]
+fn add(number: &AtomicU64, amount: u64) {
+    number.store(number.load(Ordering::Relaxed).saturating_add(amount), Ordering::Relaxed);
+}
+
 impl std::fmt::Debug for Buckets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Buckets").field("sum", &self.sum()).field("max", &self.max()).finish_non_exhaustive()
@@ -119,19 +119,6 @@ impl std::fmt::Debug for Buckets {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_value_lands_in_a_bucket_that_is_true_to_two_digits() {
-        let mut value = 1u64;
-        while value < MAX {
-            for value in [value - 1, value, value + value / 3] {
-                let upper = upper_of(index_of(value.min(MAX)));
-                assert!(upper >= value.min(MAX) && upper - value.min(MAX) <= value / 64, "{value} {upper}");
-            }
-            value *= 2;
-        }
-        assert_eq!(index_of(MAX), BUCKETS - 1);
-    }
 
     #[test]
     fn durations_are_counted_by_bounds() {
@@ -155,5 +142,16 @@ mod tests {
         let median = histogram.value_at_quantile(0.5) as f64;
         assert!((median - 500_000.0).abs() < 500_000.0 / 50.0, "{median}");
         assert_eq!(buckets.max(), MAX);
+    }
+
+    #[test]
+    fn memory_is_taken_for_the_powers_of_two_that_occur() {
+        let buckets = Buckets::default();
+        let empty = buckets.bytes();
+        (10_000..100_000).step_by(7).for_each(|nanos| buckets.record(nanos));
+        assert_eq!(buckets.bytes(), empty + 4 * 512);
+        assert!(buckets.bytes() < 2_700, "{}", buckets.bytes());
+        (0..41).for_each(|power| buckets.record(1 << power));
+        assert_eq!(buckets.bytes(), Buckets::BYTES_MAX);
     }
 }

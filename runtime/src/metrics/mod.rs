@@ -2,6 +2,11 @@
 
 mod buckets;
 mod counter;
+mod folded;
+mod layout;
+mod times;
 
 pub use buckets::Buckets;
 pub use counter::Counter;
+pub use folded::Folded;
+pub use times::{QUANTILES, Times};

@@ -9,6 +9,7 @@ use super::control::TaskControl;
 use super::limit::ReadLimits;
 use super::probe::TaskStats;
 use super::run::Running;
+use super::times::{NodeTimes, TaskTimes};
 use crate::flow::{QueueReceiver, QueueSender};
 use crate::plan::{Chain, Pipeline, Plan};
 use crate::plugin::{Prepared, Split, SplitEnumerator, TaskError};
@@ -105,6 +106,8 @@ pub(crate) struct ChainTask {
     pub attempt: u32,
     pub control: Arc<TaskControl>,
     pub stats: Arc<TaskStats>,
+    pub times: Arc<TaskTimes>,
+    pub node_times: NodeTimes,
     pub splits: SharedSplits,
     /// Newest checkpoint that is done; later ones are numbered from it.
     pub checkpoint: u64,
@@ -128,7 +131,8 @@ impl ChainTask {
 
     /// Runs the task to its end and reports how it went, also when it panics or is dropped half-way.
     pub async fn run(self) {
-        let mut report = EndReport { reports: Arc::clone(&self.reports), id: self.id, sent: false };
+        let (reports, times) = (Arc::clone(&self.reports), Arc::clone(&self.times));
+        let mut report = EndReport { reports, times, id: self.id, sent: false };
         let outcome = match AssertUnwindSafe(Running::run(self)).catch_unwind().await {
             Ok(outcome) => outcome,
             Err(panic) => {
@@ -151,6 +155,7 @@ pub(crate) fn panic_text(panic: &Box<dyn std::any::Any + Send>) -> &str {
 /// Reports an end exactly once; a task that is dropped was stopped.
 struct EndReport {
     reports: Arc<dyn TaskReports>,
+    times: Arc<TaskTimes>,
     id: TaskId,
     sent: bool,
 }
@@ -158,6 +163,7 @@ struct EndReport {
 impl EndReport {
     fn send(&mut self, outcome: TaskOutcome) {
         self.sent = true;
+        self.times.end();
         self.reports.ended(self.id, outcome);
     }
 }

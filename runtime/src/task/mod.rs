@@ -6,8 +6,10 @@ mod limit;
 mod measured;
 mod probe;
 mod run;
+mod times;
 
 pub(crate) use chain::{ChainTask, Sealed, SharedSplits, SplitLedger, TaskId, TaskOutcome, TaskReports, panic_text};
 pub use control::{Order, TaskControl};
 pub use limit::ReadLimits;
 pub use probe::{Activity, TableStats, TaskProbe, TaskStats, VertexStats};
+pub use times::{NodeTimes, TaskTime, TaskTimes};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use crate::metrics::{Buckets, Counter};
+use crate::metrics::Counter;
 
 /// What a task is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,8 +71,6 @@ pub struct TaskStats {
     pub vertices: Box<[VertexStats]>,
     /// Batches processed.
     pub batches: Counter,
-    /// Time of each batch through the whole chain.
-    pub batch_time: Buckets,
     /// Nanoseconds at work.
     pub busy_ns: Counter,
     /// Nanoseconds without input.
@@ -98,7 +96,6 @@ impl TaskStats {
                 })
                 .collect(),
             batches: Counter::default(),
-            batch_time: Buckets::default(),
             busy_ns: Counter::default(),
             idle_ns: Counter::default(),
             back_pressured_ns: Counter::default(),

@@ -11,6 +11,7 @@ use super::control::{Order, TaskControl};
 use super::limit::Pace;
 use super::measured::{Measured, Took};
 use super::probe::{Activity, TaskProbe, VertexStats};
+use super::times::TaskTime;
 use crate::flow::{Disconnected, Inputs, Message, Received};
 use crate::plan::{ChainVertex, TableMap, VertexWork};
 use crate::plugin::{Assignment, Prepared, Progress, SinkWriter, SourceReader, TaskContext, TaskError, Transform};
@@ -136,9 +137,10 @@ impl Running {
             match self.task.control.order(self.checkpoint) {
                 Some(Order::Stop) => return Err(Exit::Stopped),
                 Some(Order::Barrier(checkpoint)) => {
+                    let begun = Instant::now();
                     let splits = reader.snapshot()?;
                     let pieces = self.pass_barrier(checkpoint).await?;
-                    self.task.reports.sealed(self.task.id, Sealed { checkpoint, splits, pieces });
+                    self.sealed(begun, Sealed { checkpoint, splits, pieces });
                     if self.task.control.is_last(checkpoint) {
                         // Rows that were read now would be written, and read again by the job that goes on from here.
                         self.probe.enter(Activity::Idle, vertex);
@@ -206,8 +208,9 @@ impl Running {
                     }
                 }
                 Received::Barrier(checkpoint) => {
+                    let begun = Instant::now();
                     let pieces = self.pass_barrier(checkpoint).await?;
-                    self.task.reports.sealed(self.task.id, Sealed { checkpoint, splits: Vec::new(), pieces });
+                    self.sealed(begun, Sealed { checkpoint, splits: Vec::new(), pieces });
                 }
                 Received::End => return Ok(()),
             }
@@ -354,9 +357,9 @@ impl Running {
 
     async fn batch_done(&self, begin: Instant, waited_ns: u64) -> Result<(), Exit> {
         let stats = self.probe.stats();
-        let took = u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let took = nanos_since(begin);
         stats.batches.add(1);
-        stats.batch_time.record(took);
+        self.task.node_times.record(&self.task.times, TaskTime::Batch, took);
         stats.busy_ns.add(took.saturating_sub(waited_ns));
         self.probe.enter(Activity::WaitingForToken, 0);
         shard::give_way().await;
@@ -413,8 +416,19 @@ impl Running {
         Ok(pieces)
     }
 
+    /// Tells of this task's part in a checkpoint that came in at `begun`.
+    fn sealed(&self, begun: Instant, sealed: Sealed) {
+        self.count_checkpoint(begun);
+        self.task.reports.sealed(self.task.id, sealed);
+    }
+
+    fn count_checkpoint(&self, begun: Instant) {
+        self.task.node_times.record(&self.task.times, TaskTime::Checkpoint, nanos_since(begun));
+    }
+
     /// The input has ended: the sink prepares its last pieces and lets go.
     async fn end(&mut self) -> Result<Vec<Prepared>, Exit> {
+        let begun = Instant::now();
         let mut pieces = Vec::new();
         let last = self.vertex_id(self.task.chain().vertices.len() - 1);
         self.probe.enter(Activity::InCheckpoint, last);
@@ -427,6 +441,7 @@ impl Running {
         for queue in &mut self.task.outputs {
             queue.send(Message::End).await?;
         }
+        self.count_checkpoint(begun);
         Ok(pieces)
     }
 
@@ -449,6 +464,10 @@ async fn stopped<T>(control: Arc<TaskControl>) -> Result<T, Exit> {
 fn translate(map: &TableMap, mut batch: Batch) -> Option<Batch> {
     batch.table = map.get(usize::from(batch.table.0)).copied().flatten()?;
     Some(batch)
+}
+
+fn nanos_since(begun: Instant) -> u64 {
+    u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn bytes_of(batch: &Batch, vertex: &ChainVertex) -> u64 {
