@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use std::task::{Wake, Waker};
 use std::time::Instant;
@@ -14,6 +14,7 @@ use super::driver::words_of;
 use super::group::GroupState;
 use super::local;
 use super::stats::{Counters, ExecutorStats, Side};
+use super::times::ExecutorTimes;
 use super::{MailboxFull, ShardId};
 
 /// A task as it lives on its executor.
@@ -24,6 +25,13 @@ pub(super) struct Message {
     /// `None` on the front side.
     pub(super) group: Option<Arc<GroupState>>,
     pub(super) build: Box<dyn FnOnce() -> LocalFuture + Send>,
+}
+
+/// A message as it lies in the mailbox.
+pub(super) struct Sent {
+    pub(super) message: Message,
+    /// When it was sent, by [`Core::clock`].
+    pub(super) at: u64,
 }
 
 /// What an executor is asked to do.
@@ -43,11 +51,13 @@ pub(super) struct Core {
     pub(super) side: Side,
     pub(super) cpu: usize,
     pub(super) counters: Counters,
-    mailbox: ArrayQueue<Message>,
+    pub(super) times: ExecutorTimes,
+    mailbox: ArrayQueue<Sent>,
     /// Tasks woken by other threads. Bounded by the number of tasks: each is in here once at most.
     woken: SegQueue<Arc<TaskState>>,
-    /// The driver runs or will look at its queues before it sleeps: no need to wake it.
-    awake: AtomicBool,
+    /// [`ASLEEP`], [`AWAKE`], or since when it is being woken, by [`Core::clock`]. Unless it sleeps the driver runs, or
+    /// will look at its queues before it sleeps: no need to wake it.
+    awake: AtomicU64,
     /// Some group was cancelled since the driver last looked.
     sweep: AtomicBool,
     order: AtomicU8,
@@ -58,6 +68,22 @@ pub(super) struct Core {
     /// Has the driver sleep although tasks are ready, as an executor of the library does that loses a wake.
     #[cfg(test)]
     pub(super) lose_turns: AtomicBool,
+}
+
+/// The driver sleeps and has not been woken.
+const ASLEEP: u64 = 0;
+/// The driver runs.
+const AWAKE: u64 = 1;
+
+/// What made the driver run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// It has not slept.
+    Awake,
+    /// Another thread, at this time by [`Core::clock`].
+    Woken(u64),
+    /// I/O or a timer of its own.
+    Reactor,
 }
 
 impl std::fmt::Debug for Core {
@@ -78,9 +104,10 @@ impl Core {
             side,
             cpu,
             counters: Counters::default(),
+            times: ExecutorTimes::default(),
             mailbox: ArrayQueue::new(mailbox_capacity),
             woken: SegQueue::new(),
-            awake: AtomicBool::new(true),
+            awake: AtomicU64::new(AWAKE),
             sweep: AtomicBool::new(false),
             order: AtomicU8::new(Order::Run as u8),
             closed: AtomicBool::new(false),
@@ -96,7 +123,7 @@ impl Core {
         if self.closed.load(Ordering::Acquire) {
             return Err(self.refuse(true));
         }
-        if self.mailbox.push(message).is_err() {
+        if self.mailbox.push(Sent { message, at: self.now() }).is_err() {
             return Err(self.refuse(false));
         }
         self.rouse();
@@ -114,7 +141,7 @@ impl Core {
     }
 
     /// The next message; for the driver.
-    pub(super) fn receive(&self) -> Option<Message> {
+    pub(super) fn receive(&self) -> Option<Sent> {
         self.mailbox.pop()
     }
 
@@ -144,7 +171,8 @@ impl Core {
         // Pairs with the fence in `fall_asleep`: either the driver sees what was put into a queue before this call, or
         // this call sees that it went to sleep.
         fence(Ordering::SeqCst);
-        if !self.awake.swap(true, Ordering::SeqCst) {
+        let is_first = || self.awake.compare_exchange(ASLEEP, self.now(), Ordering::SeqCst, Ordering::Relaxed).is_ok();
+        if self.awake.load(Ordering::SeqCst) == ASLEEP && is_first() {
             self.ring();
         }
     }
@@ -156,21 +184,25 @@ impl Core {
         }
     }
 
-    /// The driver starts to run.
-    pub(super) fn wake_up(&self, waker: &Waker) {
-        self.awake.store(true, Ordering::SeqCst);
+    /// The driver starts to run; says why.
+    pub(super) fn wake_up(&self, waker: &Waker) -> Cause {
         self.waker.get_or_init(|| waker.clone());
+        match self.awake.swap(AWAKE, Ordering::SeqCst) {
+            ASLEEP => Cause::Reactor,
+            AWAKE => Cause::Awake,
+            since => Cause::Woken(since),
+        }
     }
 
     /// The driver has nothing to do: true if it may sleep, false if something came in meanwhile. A driver that has no
     /// room for tasks leaves messages where they are.
     pub(super) fn fall_asleep(&self, has_room: bool) -> bool {
-        self.awake.store(false, Ordering::SeqCst);
+        self.awake.store(ASLEEP, Ordering::SeqCst);
         fence(Ordering::SeqCst);
         let messages = has_room && !self.mailbox.is_empty();
         let idle = self.woken.is_empty() && !messages && !self.sweep.load(Ordering::SeqCst);
         if !idle {
-            self.awake.store(true, Ordering::SeqCst);
+            self.awake.store(AWAKE, Ordering::SeqCst);
         }
         idle
     }
@@ -205,9 +237,14 @@ impl Core {
         !self.mailbox.is_empty() || !self.woken.is_empty() || self.counters.ready.get() > 0
     }
 
-    /// Nanoseconds since the executor was made, never 0.
+    /// Nanoseconds since the executor was made, never [`ASLEEP`] or [`AWAKE`].
     pub(super) fn clock(&self, now: Instant) -> u64 {
-        u64::try_from(now.saturating_duration_since(self.epoch).as_nanos()).unwrap_or(u64::MAX).max(1)
+        u64::try_from(now.saturating_duration_since(self.epoch).as_nanos()).unwrap_or(u64::MAX).max(AWAKE + 1)
+    }
+
+    /// The time by [`Core::clock`]; any thread's.
+    pub(super) fn now(&self) -> u64 {
+        self.clock(Instant::now())
     }
 
     pub(super) fn stats(&self) -> ExecutorStats {
@@ -242,6 +279,8 @@ impl Core {
 /// The waker's side of a task.
 pub(super) struct TaskState {
     state: AtomicU8,
+    /// Since when it is queued, by [`Core::clock`]. Who puts it into a queue writes, before; the driver reads, after.
+    ready_since: AtomicU64,
     /// Its place in the driver's table.
     pub(super) index: u32,
     core: Arc<Core>,
@@ -255,9 +294,14 @@ const QUEUED: u8 = 1;
 const ENDED: u8 = 2;
 
 impl TaskState {
-    /// A task that is in the queue from its birth.
-    pub(super) fn new(index: u32, core: Arc<Core>) -> Arc<Self> {
-        Arc::new(Self { state: AtomicU8::new(QUEUED), index, core })
+    /// A task that is in the queue from its birth, since a time by [`Core::clock`].
+    pub(super) fn new(index: u32, core: Arc<Core>, since: u64) -> Arc<Self> {
+        Arc::new(Self { state: AtomicU8::new(QUEUED), ready_since: AtomicU64::new(since), index, core })
+    }
+
+    /// Since when it is queued, by [`Core::clock`]; for the driver.
+    pub(super) fn ready_since(&self) -> u64 {
+        self.ready_since.load(Ordering::Relaxed)
     }
 
     /// The driver is about to poll it: wakes count from here on.
@@ -275,6 +319,7 @@ impl TaskState {
     }
 
     fn queue(self: Arc<Self>) {
+        self.ready_since.store(self.core.now(), Ordering::Relaxed);
         // On its own thread a wake is a push to a plain queue; from elsewhere it goes through the lock-free one.
         if let Err(task) = local::queue_here(self) {
             let core = task.core.clone();

@@ -17,11 +17,12 @@ use glommio::timer::Timer;
 use rustc_hash::FxHashMap;
 
 use super::ShardsConfig;
-use super::core::{Core, LocalFuture, Message, Order, TaskState};
+use super::core::{Cause, Core, LocalFuture, Message, Order, Sent, TaskState};
 use super::group::GroupState;
-use super::local;
+use super::local::{self, Spawned};
 use super::meter::Meter;
 use super::stats::Side;
+use super::times::ExecutorTime;
 use super::token::Token;
 
 /// A task in the table.
@@ -57,6 +58,8 @@ pub(super) struct Driver {
     tick: Option<Timer>,
     tick_due: Instant,
     turn: Option<Timer>,
+    /// When the reactor turn began, by the core's clock.
+    turn_began: u64,
     on_ready: Option<Box<dyn FnOnce()>>,
 }
 
@@ -103,23 +106,24 @@ impl Driver {
             tick: None,
             tick_due: Instant::now(),
             turn: None,
+            turn_began: 0,
             on_ready: Some(on_ready),
         }
     }
 
     /// One run: polls ready tasks for about a slice.
     fn run(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.core.wake_up(cx.waker());
+        let cause = self.core.wake_up(cx.waker());
         self.core.counters.progress.add(1);
-        self.turn = None;
+        let began = Instant::now();
+        self.time_start(cause, began);
         if let Some(on_ready) = self.on_ready.take() {
             on_ready();
         }
         self.meter.begin(self.group_of_id.len() > 1);
-        let began = Instant::now();
         let mut now = began;
         loop {
-            self.take_in();
+            self.take_in(now);
             if self.has_to_end() {
                 return Poll::Ready(());
             }
@@ -131,7 +135,7 @@ impl Driver {
                 now = Instant::now();
             }
             if now - began >= self.limits.slice {
-                self.take_in();
+                self.take_in(now);
                 break;
             }
         }
@@ -146,9 +150,26 @@ impl Driver {
         }
         if ready > 0 || !self.fall_asleep() {
             self.core.counters.turns.add(1);
+            self.turn_began = self.core.now();
             self.turn = Some(armed(Duration::from_micros(1), cx));
         }
         Poll::Pending
+    }
+
+    /// Counts how long the executor was away, or was waited for, before this run.
+    fn time_start(&mut self, cause: Cause, began: Instant) {
+        let now = self.core.clock(began);
+        let times = &self.core.times;
+        match cause {
+            Cause::Woken(since) => times.record(ExecutorTime::WakeUp, now.saturating_sub(since)),
+            Cause::Reactor if self.tick.is_some() && began >= self.tick_due => {
+                times.record(ExecutorTime::Tick, now.saturating_sub(self.core.clock(self.tick_due)));
+            }
+            Cause::Reactor | Cause::Awake => {}
+        }
+        if self.turn.take().is_some() {
+            times.record(ExecutorTime::Turn, now.saturating_sub(self.turn_began));
+        }
     }
 
     fn fall_asleep(&self) -> bool {
@@ -156,7 +177,8 @@ impl Driver {
     }
 
     /// Takes in everything that happened since the last look: wakes, new tasks, cancelled groups.
-    fn take_in(&mut self) {
+    fn take_in(&mut self, now: Instant) {
+        let now = self.core.clock(now);
         while let Some(task) = self.core.next_woken() {
             self.enqueue(&task);
         }
@@ -169,7 +191,7 @@ impl Driver {
                 break;
             }
             let Some(message) = self.core.receive() else { break };
-            self.take_message(message);
+            self.take_message(message, now);
         }
         self.take_spawned();
         if self.core.take_sweep() {
@@ -178,15 +200,16 @@ impl Driver {
         self.core.counters.ready.set(self.token.ready() as u64);
     }
 
-    fn take_message(&mut self, Message { group, build }: Message) {
+    fn take_message(&mut self, Sent { message: Message { group, build }, at }: Sent, now: u64) {
+        self.core.times.record(ExecutorTime::Mailbox, now.saturating_sub(at));
         self.core.counters.commands.add(1);
         let future = build();
         match group {
-            None => self.start(future, OWN_GROUP, true),
+            None => self.start(future, OWN_GROUP, true, now),
             Some(group) if group.is_cancelled() => self.drop_unstarted(future, true),
             Some(group) => {
                 let number = self.number_of(group);
-                self.start(future, number, true);
+                self.start(future, number, true, now);
             }
         }
     }
@@ -194,8 +217,8 @@ impl Driver {
     /// Starts what was spawned on this thread. It is called before the spawning task's group can leave.
     fn take_spawned(&mut self) {
         let spawned = local::with(|local| std::mem::take(&mut *local.spawned.borrow_mut())).unwrap_or_default();
-        for (future, group) in spawned {
-            self.start(future, group.unwrap_or(OWN_GROUP), false);
+        for Spawned { future, group, at } in spawned {
+            self.start(future, group.unwrap_or(OWN_GROUP), false, at);
         }
     }
 
@@ -208,7 +231,8 @@ impl Driver {
         }
     }
 
-    fn start(&mut self, future: LocalFuture, group: u32, is_command: bool) {
+    /// Starts a task that is ready since a time by the core's clock.
+    fn start(&mut self, future: LocalFuture, group: u32, is_command: bool, since: u64) {
         let Some(Some(owner)) = self.groups.get_mut(group as usize) else {
             return self.drop_unstarted(future, is_command);
         };
@@ -221,7 +245,7 @@ impl Driver {
             self.tasks.push(None);
             self.tasks.len() as u32 - 1
         });
-        let state = TaskState::new(index, self.core.clone());
+        let state = TaskState::new(index, self.core.clone(), since);
         let waker = Waker::from(state.clone());
         self.tasks[index as usize] = Some(Task { future, state, waker, group, is_command });
         self.live += 1;
@@ -259,8 +283,10 @@ impl Driver {
         let counters = &self.core.counters;
         counters.poll_task.set(u64::from(index));
         counters.poll_group.set(owner.state.id);
-        counters.poll_since.set(self.core.clock(now));
+        let began = self.core.clock(now);
+        counters.poll_since.set(began);
         enter_task(group, owner.state.job, now + self.limits.slice);
+        let ready_since = task.state.ready_since();
         task.state.begin_poll();
         let mut cx = Context::from_waker(&task.waker);
         let outcome = catch_unwind(AssertUnwindSafe(|| task.future.as_mut().poll(&mut cx)));
@@ -272,6 +298,9 @@ impl Driver {
         counters.progress.add(1);
         counters.polls.add(1);
         counters.busy_ns.add(nanos);
+        let times = &self.core.times;
+        times.record(ExecutorTime::Slice, nanos);
+        times.record(ExecutorTime::TokenWait, began.saturating_sub(ready_since));
         if nanos > counters.longest_poll_ns.get() {
             counters.longest_poll_ns.set(nanos);
         }
@@ -362,8 +391,8 @@ impl Driver {
     fn arm_tick(&mut self, now: Instant, cx: &mut Context<'_>) {
         let period = if self.live > 0 { self.limits.tick_with_tasks } else { self.limits.tick };
         if self.tick.is_none() || now >= self.tick_due || self.tick_due > now + period {
+            self.tick_due = Instant::now() + period;
             self.tick = Some(armed(period, cx));
-            self.tick_due = now + period;
         }
     }
 }

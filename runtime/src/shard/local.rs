@@ -21,14 +21,23 @@ pub(super) struct Local {
     pub(super) blocking: Arc<BlockingPool>,
     /// Tasks woken on this thread.
     pub(super) ready: RefCell<VecDeque<Arc<TaskState>>>,
-    /// Tasks spawned on this thread, with the driver's number of the group of the task that did it.
-    pub(super) spawned: RefCell<Vec<(LocalFuture, Option<u32>)>>,
+    /// Tasks spawned on this thread.
+    pub(super) spawned: RefCell<Vec<Spawned>>,
     /// Whether the driver runs: then it looks into the queues by itself.
     pub(super) driving: Cell<bool>,
     /// Group of the task that is being polled, by the driver's number.
     pub(super) group: Cell<Option<u32>>,
     /// When the slice of the task that is being polled is over.
     pub(super) slice_end: Cell<Option<Instant>>,
+}
+
+/// A task spawned on its own thread.
+pub(super) struct Spawned {
+    pub(super) future: LocalFuture,
+    /// Group of the task that did it, by the driver's number.
+    pub(super) group: Option<u32>,
+    /// When, by [`Core::clock`].
+    pub(super) at: u64,
 }
 
 thread_local! {
@@ -94,7 +103,8 @@ pub fn current_shard() -> Option<ShardId> {
 /// On a thread that is no executor's.
 pub fn spawn_local(future: impl Future<Output = ()> + 'static) {
     let spawned = with(|local| {
-        local.spawned.borrow_mut().push((Box::pin(future), local.group.get()));
+        let spawned = Spawned { future: Box::pin(future), group: local.group.get(), at: local.core.now() };
+        local.spawned.borrow_mut().push(spawned);
         if !local.driving.get() {
             local.core.ring();
         }

@@ -22,6 +22,7 @@ mod shards;
 mod signal;
 pub mod signals;
 mod stats;
+mod times;
 mod token;
 mod watchdog;
 
@@ -36,6 +37,7 @@ pub use probe::{HostProblem, probe_host, probe_host_for};
 pub use shards::{Shards, StartError, StopError};
 pub use signal::{Signal, SignalWait};
 pub use stats::{ExecutorStats, Side};
+pub use times::{ExecutorTime, ExecutorTimes, TimedExecutor};
 pub use watchdog::{FatalAction, Stall};
 
 /// One shard: a CPU with its front and its work executor, counted from 0.

@@ -13,6 +13,7 @@ use super::blocking::{Blocking, BlockingPool};
 use super::core::{Core, Order};
 use super::driver::{Driver, words_of};
 use super::stats::{ExecutorStats, Side};
+use super::times::TimedExecutor;
 use super::watchdog::{self, Stall};
 use super::{FrontHandle, ShardId, ShardsConfig, WorkHandle, affinity, allowed_cpus, local};
 
@@ -191,6 +192,16 @@ impl Shards {
     /// The counters of all executors: the fronts by shard, then the works.
     pub fn stats(&self) -> Vec<ExecutorStats> {
         self.inner.cores.iter().map(|core| core.stats()).collect()
+    }
+
+    /// The times of all executors, in the order of [`Shards::stats`].
+    pub fn times(&self) -> impl Iterator<Item = TimedExecutor<'_>> {
+        self.inner.cores.iter().map(|core| TimedExecutor {
+            name: &core.name,
+            shard: core.shard,
+            side: core.side,
+            times: &core.times,
+        })
     }
 
     #[cfg(test)]

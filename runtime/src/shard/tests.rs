@@ -9,6 +9,8 @@ use futures_lite::future::{block_on, poll_once};
 use super::core::Message;
 use super::*;
 
+mod timings;
+
 const STOP: Duration = Duration::from_secs(10);
 const NEVER: Duration = Duration::from_secs(3600);
 
