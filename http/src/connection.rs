@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 
 use crate::body::{BodyError, Outgoing, RequestBody};
+use crate::clock::RequestClock;
 use crate::registry::Place;
 use crate::reply::Reply;
 use crate::route::Found;
@@ -122,8 +123,8 @@ async fn answer(
     faces: Faces,
     request: Request<Incoming>,
 ) -> Result<Response<Outgoing>, Infallible> {
-    let begun = Instant::now();
-    state.request_begins(begun);
+    let clock = RequestClock::start();
+    state.request_begins(clock.begun());
     let (mut head, incoming) = request.into_parts();
     let mut body = RequestBody::new(incoming, state.clone(), shard.body_room.clone());
     let found = shard.apis.find(faces, &head.method, head.uri.path());
@@ -161,11 +162,11 @@ async fn answer(
     // A request that comes and is answered within one turn is over before hyper is told to end.
     reply.close |= state.is_ending();
     let ended = Instant::now();
-    let nanos = u64::try_from(ended.saturating_duration_since(begun).as_nanos()).unwrap_or(u64::MAX);
-    shard.stats.routes[route].record(reply.status, nanos);
+    let took = clock.until(ended);
+    shard.stats.routes[route].record(reply.status, took.nanos());
     state.enter(Phase::Answering, ended);
     let headers = std::mem::take(&mut head.headers);
-    let mut response = reply.into_response(headers, |body| Outgoing::new(body, state));
+    let mut response = reply.into_response(headers, took, |body| Outgoing::new(body, state));
     if is_stranger {
         shard.apis.guard().challenge(response.headers_mut());
     }

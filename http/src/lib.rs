@@ -10,6 +10,7 @@
 
 mod auth;
 mod body;
+mod clock;
 mod connection;
 mod jobs;
 mod json;

@@ -4,9 +4,10 @@ use std::fmt::Write;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, VARY};
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::body::{Body, BodyError, Outgoing};
+use crate::clock::Seconds;
 use crate::json::JsonBuffer;
 
 static APPLICATION_JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -26,7 +27,12 @@ pub(crate) struct Reply {
     pub(crate) varies: Option<&'static str>,
     /// The connection ends with this answer.
     pub(crate) close: bool,
+    /// A header says how long the request took.
+    pub(crate) tells_time: bool,
 }
+
+/// Header of answers that say how long their request took, in seconds (the Heron tracker's).
+const PROCESS_TIME: HeaderName = HeaderName::from_static("x-process-time");
 
 impl Reply {
     /// 200 with a JSON body; without a charset, as clients of v1 get it (contract A.2).
@@ -38,6 +44,7 @@ impl Reply {
             allow: None,
             varies: None,
             close: false,
+            tells_time: false,
         }
     }
 
@@ -102,10 +109,16 @@ impl Reply {
         Self { close: true, ..self }
     }
 
-    /// For hyper. The map is the request's: its memory is used again.
+    /// Has a header say how long the request took.
+    pub(crate) fn telling_time(self) -> Self {
+        Self { tells_time: true, ..self }
+    }
+
+    /// For hyper. The map is the request's, which took so long: its memory is used again.
     pub(crate) fn into_response(
         self,
         mut headers: HeaderMap,
+        took: Seconds,
         outgoing: impl FnOnce(Body) -> Outgoing,
     ) -> Response<Outgoing> {
         headers.clear();
@@ -122,7 +135,9 @@ impl Reply {
         if self.close {
             headers.insert(CONNECTION, CLOSE.clone());
         }
-        // An `X-Process-Time` of later APIs is to be added here, from the time at which the request began.
+        if self.tells_time {
+            headers.insert(PROCESS_TIME, took.header());
+        }
         let mut response = Response::new(outgoing(self.body));
         *response.status_mut() = self.status;
         *response.headers_mut() = headers;

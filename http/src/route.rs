@@ -22,6 +22,16 @@ pub enum Verb {
     Post,
 }
 
+impl Verb {
+    /// Name of the method.
+    pub(crate) const fn method(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+        }
+    }
+}
+
 /// A route as documentation and metrics name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RouteName {

@@ -19,6 +19,7 @@ mod process;
 mod requests;
 mod select;
 mod text;
+mod timings;
 
 use std::cell::OnceCell;
 use std::sync::Arc;
@@ -164,6 +165,8 @@ fn sections() -> Vec<Section> {
         node::NODE.section(),
         executors::EXECUTORS.section(),
         executors::BESIDE.section(),
+        timings::EXECUTORS.section(),
+        timings::TASKS.section(),
         requests::HTTP.section(),
         requests::ROUTES.section(),
         jobs::LEFT_OUT.section(),
@@ -177,6 +180,7 @@ async fn write_all(text: &mut Exposition, live: Live) {
     let jobs = Jobs::gather(&live, text).await;
     let executors =
         if text.wants(&executors::EXECUTORS) { executors::executors(&live) } else { Items::new(&executors::EXECUTORS) };
+    let times = timings::executors(&live);
     let routes = requests::used_routes(&live);
     let live = Items::one(live);
     write(text, &original::CLUSTER, &live).await;
@@ -190,6 +194,8 @@ async fn write_all(text: &mut Exposition, live: Live) {
     write(text, &node::NODE, &live).await;
     write(text, &executors::EXECUTORS, &executors).await;
     write(text, &executors::BESIDE, &live).await;
+    write(text, &timings::EXECUTORS, &times).await;
+    write(text, &timings::TASKS, &live).await;
     write(text, &requests::HTTP, &live).await;
     write(text, &requests::ROUTES, &routes).await;
     write(text, &jobs::LEFT_OUT, &Items::one(jobs.left_out)).await;

@@ -9,7 +9,7 @@ use super::family::{Table, counter, gauge, histogram};
 use super::items::Items;
 use crate::ShardStats;
 use crate::node::Node;
-use crate::route::{Verb, routes};
+use crate::route::routes;
 
 const COUNTERS: &str = "counters of the shards";
 const ROUTES_OF: &str = "counters of the route, of all shards";
@@ -137,11 +137,7 @@ pub(super) fn used_routes(live: &Live) -> Items<Route> {
     let mut items = Items::new(&ROUTES);
     for (position, route) in routes().enumerate() {
         if live.node.stats.iter().any(|shard| shard.routes[position].time().is_some()) {
-            let method = match route.verb {
-                Verb::Get => "GET",
-                Verb::Post => "POST",
-            };
-            items.push(&[route.api, route.path, method], Route { node: live.node.clone(), position });
+            items.push(&[route.api, route.path, route.verb.method()], Route { node: live.node.clone(), position });
         }
     }
     items

@@ -12,7 +12,7 @@ use crate::reply::Reply;
 use crate::route::{RouteName, Verb};
 use crate::server::Faces;
 
-use super::Node;
+use super::{Node, timings};
 
 /// What a request is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub(crate) enum Endpoint {
     Health,
     Metrics(Scrape),
     OpenApi,
+    /// How long things take.
+    Timings,
 }
 
 /// Which listeners answer, and what stands before the path.
@@ -51,7 +53,7 @@ const METRICS: Endpoint = Endpoint::Metrics(Scrape::Negotiated);
 const OPEN_METRICS: Endpoint = Endpoint::Metrics(Scrape::Selected(Format::OpenMetrics));
 
 /// All routes.
-pub(crate) static ROUTES: [Route; 7] = [
+pub(crate) static ROUTES: [Route; 8] = [
     route(Scope::V1, "/hazelcast/rest/cluster", Endpoint::Cluster),
     route(Scope::V1, "/hazelcast/health", Endpoint::Health),
     route(Scope::V1, "/hazelcast/rest/instance/metrics", METRICS_V1),
@@ -59,6 +61,7 @@ pub(crate) static ROUTES: [Route; 7] = [
     route(Scope::V2, "/metrics", METRICS),
     route(Scope::V2, "/openmetrics", OPEN_METRICS),
     route(Scope::All, "/openapi.json", Endpoint::OpenApi),
+    route(Scope::All, "/egret/timings", Endpoint::Timings),
 ];
 
 /// The routes in the order of their positions.
@@ -98,6 +101,9 @@ pub(crate) async fn handle(call: Call<'_>, head: &Parts, node: &Arc<Node>, jobs:
         (Endpoint::Cluster, "") => cluster(node),
         (Endpoint::Metrics(how), "") => metrics::scrape(how, head, node, jobs).await,
         (Endpoint::OpenApi, "") => Reply::json(node.openapi.clone()),
+        (Endpoint::Timings, "") => {
+            timings::timings(node, jobs, head.uri.query().unwrap_or_default()).await.telling_time()
+        }
         _ => Reply::not_found(call.path),
     }
 }

@@ -2,6 +2,7 @@
 //! All shards share it.
 
 mod api;
+mod timings;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};

@@ -153,6 +153,11 @@ impl Operation {
                 Self { query: families_query(), ..metrics }
             }
             node::Endpoint::OpenApi => Self::get("This description", Answer::Description),
+            node::Endpoint::Timings => {
+                let id = json!({"$ref": "#/components/schemas/Id"});
+                let timings = Self::get("How long things take", Answer::Json("Timings"));
+                Self { query: vec![("jobId", id, "A job whose timings are told, too.")], ..timings }
+            }
         }]
     }
 
@@ -227,6 +232,10 @@ impl Operation {
         if let Answer::Metrics = self.answer {
             responses["200"]["headers"] = header("Vary", "`accept`, since the form depends on it.");
         }
+        if self.tells_time() {
+            let seconds = header("X-Process-Time", "Seconds that the request took.");
+            responses["200"]["headers"] = seconds;
+        }
         for status in ["400", "408", "414", "431", "500"].into_iter().chain(self.further_statuses()) {
             responses[status] = json!({"$ref": "#/components/responses/Error"});
         }
@@ -246,12 +255,17 @@ impl Operation {
         responses
     }
 
+    /// Whether a header says how long the request took.
+    fn tells_time(&self) -> bool {
+        matches!(self.answer, Answer::Json("Timings"))
+    }
+
     /// Errors that not every operation has.
     fn further_statuses(&self) -> impl Iterator<Item = &'static str> {
-        // A node may keep no logs; and an argument may lead to a path that is none.
+        // A node may keep no logs; timings may be of no job; and an argument may lead to a path that is none.
         let of_logs =
             matches!(self.answer, Answer::JsonOrText(..) | Answer::Text(LOGS_HTML) | Answer::Json("LogNames"));
-        let not_found = of_logs || self.argument.is_some();
+        let not_found = of_logs || self.tells_time() || self.argument.is_some();
         let with_body = !matches!(self.payload, Payload::Nothing);
         [(not_found, "404"), (with_body, "413")].into_iter().filter_map(|(has, status)| has.then_some(status))
     }

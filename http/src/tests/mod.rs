@@ -12,6 +12,7 @@ mod protocol;
 mod random;
 mod seatunnel;
 mod stop;
+mod timings;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -217,6 +217,12 @@ fn bodies_of_the_node_are_as_expected_and_as_described() {
     for part in ["node-state", "cluster-state", "cluster-safe", "migration-queue-size", "cluster-size", "ready"] {
         node.get(&format!("/hazelcast/health/{part}"));
     }
+    let job = config("runs", &json!({"rows": 5, "endless": true}));
+    json_of(&running.client().post("/submit-job?jobId=2", &job));
+    Script::wait(&mut running.client(), 2, |job| job["metrics"]["SinkWriteCount"] == "5");
+    for query in ["jobId=2", "jobId=3", "jobId=x"] {
+        node.get(&format!("/egret/timings?{query}"));
+    }
     node.finish();
 }
 

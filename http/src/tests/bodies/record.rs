@@ -80,6 +80,10 @@ pub(super) fn recorded_answer(response: &Response, body: Value) -> Value {
             answer[header] = value.into();
         }
     }
+    if let Some(seconds) = response.header("x-process-time") {
+        assert!(seconds.parse::<f64>().is_ok(), "{seconds}");
+        answer["x-process-time"] = "0.0005".into();
+    }
     // A text of several lines is easier to read as a list of them.
     let lines = body.as_str().filter(|text| text.contains('\n')).map(|text| text.lines().collect());
     answer["body"] = lines.unwrap_or(body);
