@@ -1,9 +1,11 @@
 //! Slots for jobs (contract B.3): asked for by coordinators, from any core, without waiting for each other.
 
 mod ledger;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::Duration;
 
@@ -68,8 +70,6 @@ enum Order {
     Request(Arc<JobEntry>),
     /// The job of this sequence number has ended.
     Release(u64),
-    /// The tags have changed.
-    Retag,
 }
 
 struct Ledger {
@@ -87,6 +87,9 @@ pub(super) struct Slots {
     tags: ArcSwapOption<Tags>,
     /// Bounded by the jobs: each has at most a request and a release on the way.
     orders: SegQueue<Order>,
+    /// The tags have changed, and jobs that wait have not been judged by them. However often they change, that is one look
+    /// at the newest.
+    retagged: AtomicBool,
     ledger: Mutex<Ledger>,
     assigned: AtomicU64,
     waiting: AtomicU64,
@@ -105,6 +108,7 @@ impl Slots {
             settings,
             tags: ArcSwapOption::empty(),
             orders: SegQueue::new(),
+            retagged: AtomicBool::new(false),
             ledger: Mutex::new(Ledger { slots: SlotLedger::new(bounds), waiting: BTreeMap::new() }),
             assigned: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
@@ -141,7 +145,8 @@ impl Slots {
     pub fn set_tags(&self, tags: Tags) {
         self.tags.store(Some(Arc::new(tags)));
         if !self.settings.dynamic {
-            self.order(Order::Retag);
+            self.retagged.store(true, Ordering::SeqCst);
+            self.work_off();
         }
     }
 
@@ -171,23 +176,46 @@ impl Slots {
 
     fn order(&self, order: Order) {
         self.orders.push(order);
-        while !self.orders.is_empty() {
-            // Who has the lock looks at the queue again once it is free, so no order is left.
+        self.work_off();
+    }
+
+    /// Carries out what there is to do, unless somebody does that already.
+    fn work_off(&self) {
+        // What the caller has left is seen by whoever has the lock, or the lock is seen to be free: this fence is the
+        // counterpart of the one below.
+        fence(Ordering::SeqCst);
+        while self.has_orders() {
             let mut ledger = match self.ledger.try_lock() {
                 Ok(ledger) => ledger,
                 Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
+                // Who has it looks again once it is free, so no order is left.
                 Err(TryLockError::WouldBlock) => return,
             };
+            if self.retagged.swap(false, Ordering::SeqCst) {
+                self.judge_by_tags(&mut ledger);
+            }
             while let Some(order) = self.orders.pop() {
                 self.carry_out(&mut ledger, order);
             }
             self.assigned.store(ledger.slots.assigned(), Ordering::Release);
             self.waiting.store(ledger.slots.waiting() as u64, Ordering::Release);
+            drop(ledger);
+            fence(Ordering::SeqCst);
         }
     }
 
+    fn has_orders(&self) -> bool {
+        !self.orders.is_empty() || self.retagged.load(Ordering::SeqCst)
+    }
+
+    fn judge_by_tags(&self, ledger: &mut Ledger) {
+        let waiting = &ledger.waiting;
+        let served = ledger.slots.retag(|sequence| waiting.get(&sequence).is_some_and(|job| self.is_eligible(job)));
+        Self::grant(ledger, served);
+    }
+
     fn carry_out(&self, ledger: &mut Ledger, order: Order) {
-        let served = match order {
+        match order {
             Order::Request(job) => {
                 let eligible = self.is_eligible(&job);
                 match ledger.slots.request(job.sequence(), u64::from(job.slots()), eligible) {
@@ -195,17 +223,17 @@ impl Slots {
                     Answer::Waits => _ = ledger.waiting.insert(job.sequence(), job),
                     Answer::Refused(shortage) => self.refuse(&job, shortage),
                 }
-                return;
             }
             Order::Release(sequence) => {
                 ledger.waiting.remove(&sequence);
-                ledger.slots.release(sequence)
+                let served = ledger.slots.release(sequence);
+                Self::grant(ledger, served);
             }
-            Order::Retag => {
-                let waiting = &ledger.waiting;
-                ledger.slots.retag(|sequence| waiting.get(&sequence).is_some_and(|job| self.is_eligible(job)))
-            }
-        };
+        }
+    }
+
+    /// Tells jobs that waited that they have their slots.
+    fn grant(ledger: &mut Ledger, served: Vec<u64>) {
         for job in served.into_iter().filter_map(|sequence| ledger.waiting.remove(&sequence)) {
             job.events.push(Event::Granted, Payload::Nothing);
         }
