@@ -38,7 +38,8 @@ use clap::Parser as _;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    let arguments = cli::Arguments::parse_from(client::arguments(std::env::args_os()));
+    let arguments = settings::with_values_joined(client::arguments(std::env::args_os()));
+    let arguments = cli::Arguments::parse_from(arguments);
     let minds_signals = match &arguments.command {
         cli::Command::Remote(remote) => remote.minds_signals(),
         _ => true,

@@ -79,6 +79,19 @@ fn the_settings_are_printed_with_where_each_comes_from_and_without_secrets() {
 }
 
 #[test]
+fn a_setting_is_switched_off_with_or_without_an_equals_sign() {
+    for arguments in [&["--dynamic-slot", "false", "--newest-first"][..], &["--newest-first", "--dynamic-slot=false"]] {
+        let rows = config(arguments, &[]).expect_exit(0).stdout;
+        let row = |key: &str| rows.lines().find(|line| line.starts_with(key)).expect(key).to_owned();
+        assert_holds(&row("dynamic_slot:"), &["dynamic_slot: false ", "# --dynamic-slot"]);
+        assert_holds(&row("newest_first:"), &["newest_first: true "]);
+    }
+    // A flag alone means true: what follows is a file.
+    let told = Program::start(node::command(&["--newest-first", "nowhere.conf"])).end().expect_exit(1).stderr;
+    assert_holds(&told, &["cannot read nowhere.conf"]);
+}
+
+#[test]
 fn the_originals_files_are_printed_as_ours_and_all_mistakes_of_all_files_are_told_at_once() {
     let files = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/settings");
     let [engine, member] = ["seatunnel_single.yaml", "hazelcast.yaml"].map(|name| format!("{files}/{name}"));

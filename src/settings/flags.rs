@@ -1,5 +1,7 @@
 //! Every setting as a flag of `egret serve`.
 
+use std::ffi::{OsStr, OsString};
+
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
@@ -11,6 +13,33 @@ use super::table::{self, BOOLEAN, Setting};
 pub struct SettingFlags {
     /// Each with its value, which is valid by itself.
     pub given: Vec<(&'static Setting, String)>,
+}
+
+/// The arguments with `--dynamic-slot false` written as `--dynamic-slot=false`. A flag alone means true, so what follows it
+/// may be a file as well: only the very words are taken for a value. (A file of that name is `./false`.)
+pub fn with_values_joined(arguments: Vec<OsString>) -> Vec<OsString> {
+    let is_flag = |argument: &OsStr| {
+        let name = argument.to_str().and_then(|text| text.strip_prefix("--"));
+        name.is_some_and(|name| with_flag().any(|setting| setting.takes == BOOLEAN && setting.flag == name))
+    };
+    let is_value = |argument: &OsStr| argument.eq_ignore_ascii_case("true") || argument.eq_ignore_ascii_case("false");
+    let mut joined: Vec<OsString> = Vec::with_capacity(arguments.len());
+    let mut arguments = arguments.into_iter();
+    for argument in arguments.by_ref() {
+        if argument == "--" {
+            joined.push(argument);
+            break;
+        }
+        match joined.last_mut() {
+            Some(flag) if is_flag(flag) && is_value(&argument) => {
+                flag.push("=");
+                flag.push(argument);
+            }
+            _ => joined.push(argument),
+        }
+    }
+    joined.extend(arguments);
+    joined
 }
 
 /// The settings that have a flag.

@@ -30,7 +30,7 @@ use egret_runtime::logs::JobLogSettings;
 use egret_runtime::shard::CpuList;
 
 pub use auth::Auth;
-pub use flags::SettingFlags;
+pub use flags::{SettingFlags, with_values_joined};
 pub use origin::{Origin, Origins};
 pub use shown::{Shown, shown};
 

@@ -95,6 +95,26 @@ fn flags_win_over_the_file_and_the_file_over_the_defaults() {
 }
 
 #[test]
+fn a_flag_that_is_true_or_false_takes_its_value_with_a_space_too_and_leaves_files_alone() {
+    let joined = |line: &str| {
+        let joined = with_values_joined(line.split(' ').map(Into::into).collect());
+        joined.into_iter().map(|argument| argument.into_string().expect("text")).collect::<Vec<_>>().join(" ")
+    };
+    for (given, meant) in [
+        ("egret serve --dynamic-slot false a.conf", "egret serve --dynamic-slot=false a.conf"),
+        ("egret serve --telemetry FALSE --newest-first true", "egret serve --telemetry=FALSE --newest-first=true"),
+        ("egret serve --newest-first job.conf false", "egret serve --newest-first job.conf false"),
+        ("egret serve --dynamic-slot=false false", "egret serve --dynamic-slot=false false"),
+        ("egret serve --dynamic-slot false true", "egret serve --dynamic-slot=false true"),
+        ("egret serve --cluster-name false", "egret serve --cluster-name false"),
+        ("egret serve -- --dynamic-slot false", "egret serve -- --dynamic-slot false"),
+        ("egret serve --dynamic-slot -- false", "egret serve --dynamic-slot -- false"),
+    ] {
+        assert_eq!(joined(given), meant);
+    }
+}
+
+#[test]
 fn keys_may_be_nested_dotted_or_with_dashes_and_cores_a_list() {
     for text in ["http:\n  body_bytes_max: 1MiB", "http.body_bytes_max: 1MiB", "http: {body-bytes-max: 1048576}"] {
         assert_eq!(read_text(text).expect("valid").settings.http.body_bytes_max, 1 << 20, "{text}");
