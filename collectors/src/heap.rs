@@ -2,6 +2,7 @@
 
 use std::ffi::CStr;
 use std::hint::black_box;
+use std::io;
 use std::mem::size_of;
 use std::ptr;
 
@@ -18,6 +19,8 @@ pub struct Heap {
     pub resident: u64,
     /// Addresses that are kept for later and hold nothing.
     pub retained: u64,
+    /// jemalloc's own books.
+    pub metadata: u64,
 }
 
 /// Live allocations of one size class.
@@ -40,6 +43,7 @@ pub(crate) struct Jemalloc {
     active: Place<2>,
     resident: Place<2>,
     retained: Place<2>,
+    metadata: Place<2>,
     bins: Classes,
     extents: Classes,
 }
@@ -68,6 +72,7 @@ impl Jemalloc {
             active: place(c"stats.active")?,
             resident: place(c"stats.resident")?,
             retained: place(c"stats.retained")?,
+            metadata: place(c"stats.metadata")?,
             bins: Classes {
                 count: read(&place::<2>(c"arenas.nbins")?)?,
                 size: place(c"arenas.bin.0.size")?,
@@ -105,6 +110,7 @@ impl Jemalloc {
             active: bytes(&self.active)?,
             resident: bytes(&self.resident)?,
             retained: bytes(&self.retained)?,
+            metadata: bytes(&self.metadata)?,
         })
     }
 
@@ -130,7 +136,7 @@ fn in_all_arenas(mut live: Place<6>) -> Place<6> {
 }
 
 /// Whether an allocation of this program is seen by jemalloc, which is linked in either way.
-fn is_the_allocator() -> bool {
+pub(crate) fn is_the_allocator() -> bool {
     let Some(counted) = place::<2>(c"thread.allocated") else { return false };
     let Some(before) = read::<u64>(&counted) else { return false };
     let taken = black_box(vec![1u8; 4096]);
@@ -148,10 +154,28 @@ fn place<const N: usize>(name: &CStr) -> Option<Place<N>> {
 }
 
 /// Values that jemalloc writes: plain integers, of which any bits are one.
-trait Plain: Copy + Default {}
+pub(crate) trait Plain: Copy + Default {}
+impl Plain for u8 {}
 impl Plain for u32 {}
 impl Plain for u64 {}
 impl Plain for usize {}
+
+/// The value of a name of N parts; `None` when there is none, or not one of this size.
+pub(crate) fn value<const N: usize, T: Plain>(name: &CStr) -> Option<T> {
+    read(&place::<N>(name)?)
+}
+
+/// Sets the value of a name; jemalloc looks at its size.
+///
+/// # Errors
+/// jemalloc's.
+pub(crate) fn set<T>(name: &CStr, mut value: T) -> io::Result<()> {
+    let new = (&raw mut value).cast();
+    // SAFETY: the name ends in a zero byte; nothing is read, and `value` has as many bytes as are said, for the whole call.
+    // jemalloc refuses a value of another size than it has itself.
+    let status = unsafe { jemalloc::mallctl(name.as_ptr(), ptr::null_mut(), ptr::null_mut(), new, size_of::<T>()) };
+    if status == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(status)) }
+}
 
 /// The value at a place; `None` when there is none, or not one of this size.
 fn read<T: Plain>(place: &[usize]) -> Option<T> {
@@ -165,13 +189,16 @@ fn read<T: Plain>(place: &[usize]) -> Option<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::{Mutex, PoisonError};
+pub(crate) mod tests {
+    use std::sync::{Mutex, MutexGuard, PoisonError};
 
     use super::*;
 
     #[global_allocator]
     static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+    #[unsafe(export_name = "_rjem_malloc_conf")]
+    static JEMALLOC: crate::HeapOptions = crate::HEAP_OPTIONS;
 
     fn heap(jemalloc: &Jemalloc) -> Heap {
         jemalloc.begin_epoch();
@@ -181,10 +208,14 @@ mod tests {
     /// The heap is that of all tests: those that take much of it take turns.
     static TURN: Mutex<()> = Mutex::new(());
 
+    pub(crate) fn turn() -> MutexGuard<'static, ()> {
+        TURN.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     #[test]
     fn what_is_allocated_is_counted_and_its_pages_are_resident() {
         const BYTES: usize = 32 << 20;
-        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = turn();
         let jemalloc = Jemalloc::find().expect("jemalloc with statistics");
         let before = heap(&jemalloc);
         let taken = black_box(vec![1u8; BYTES]);
@@ -200,7 +231,7 @@ mod tests {
 
     #[test]
     fn live_allocations_are_counted_by_their_size() {
-        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = turn();
         let jemalloc = Jemalloc::find().expect("jemalloc with statistics");
         let live = |bytes: u64| {
             jemalloc.begin_epoch();

@@ -12,6 +12,7 @@
 mod details;
 mod group;
 mod heap;
+mod heap_profile;
 mod kept;
 mod load;
 mod sampler;
@@ -21,6 +22,11 @@ mod vitals;
 
 pub use details::{Details, Disk, Interface, Pressure, ProcessIo, Stalls};
 pub use heap::{Heap, SizeClass};
+pub use heap_profile::{
+    DumpError, HEAP_OPTIONS, HeapDump, HeapOptions, HeapProfileError, HeapProfiler, SAMPLE_BYTES, SAMPLE_BYTES_MAX,
+    SAMPLE_BYTES_MIN, SampledStack, find_heap_profiler, heap_profile, heap_profiler, start_heap_profiler,
+    stop_heap_profiler,
+};
 pub use load::Loads;
 pub use sampler::{Part, Parts, Renewal, Renewed, Sample, Sampler, SamplerSettings, SamplerStats, StartError};
 pub use threads::{ThreadSample, ThreadState};
