@@ -37,6 +37,10 @@ use clap::Parser as _;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
+/// Its options, by the name under which it looks for them.
+#[unsafe(export_name = "_rjem_malloc_conf")]
+static JEMALLOC_OPTIONS: egret_collectors::HeapOptions = egret_collectors::HEAP_OPTIONS;
+
 fn main() -> ExitCode {
     let arguments = settings::with_values_joined(client::arguments(std::env::args_os()));
     let arguments = cli::Arguments::parse_from(arguments);

@@ -16,12 +16,13 @@ use hyper::service::service_fn;
 
 use crate::body::{BodyError, Outgoing, RequestBody};
 use crate::clock::RequestClock;
+use crate::node;
 use crate::registry::Place;
 use crate::reply::Reply;
-use crate::route::Found;
+use crate::route::{Apis, Found};
 use crate::server::Faces;
 use crate::shard::Shard;
-use crate::wire::{Io, Phase, State, Verdict, Wire};
+use crate::wire::{Io, Phase, Verdict, Wire};
 
 /// Serves a connection until it ends, whoever ends it.
 pub(crate) async fn serve(shard: Rc<Shard>, place: Place, faces: Faces) {
@@ -59,8 +60,8 @@ enum End {
 async fn converse(shard: &Rc<Shard>, wire: &Rc<Wire>, faces: Faces) -> End {
     let state = wire.state().clone();
     let service = service_fn({
-        let (shard, state) = (shard.clone(), state.clone());
-        move |request| answer(shard.clone(), state.clone(), faces, request)
+        let (shard, wire) = (shard.clone(), wire.clone());
+        move |request| answer(shard.clone(), wire.clone(), faces, request)
     });
     let mut connection = shard.protocol.serve_connection(Io::new(wire.clone()), service);
     let mut finishing = false;
@@ -119,11 +120,12 @@ async fn converse(shard: &Rc<Shard>, wire: &Rc<Wire>, faces: Faces) -> End {
 /// Answers one request, in time and whatever the handler does.
 async fn answer(
     shard: Rc<Shard>,
-    state: Rc<State>,
+    wire: Rc<Wire>,
     faces: Faces,
     request: Request<Incoming>,
 ) -> Result<Response<Outgoing>, Infallible> {
     let clock = RequestClock::start();
+    let state = wire.state().clone();
     state.request_begins(clock.begun());
     let (mut head, incoming) = request.into_parts();
     let mut body = RequestBody::new(incoming, state.clone(), shard.body_room.clone());
@@ -139,6 +141,8 @@ async fn answer(
     } else if head.uri.path_and_query().is_some_and(|uri| uri.as_str().len() > shard.limits.uri_bytes_max) {
         shard.stats.uris_too_long.add(1);
         Reply::fail(StatusCode::URI_TOO_LONG, "The request's path and query are too long.")
+    } else if Apis::is_local(&found) && !wire.is_from_here() {
+        node::not_from_here()
     } else {
         match found {
             Found::Route(_, call) => {

@@ -109,9 +109,12 @@ impl Apis {
             return Found::Route(0, Call::Test(what));
         }
         if let Some((position, call)) = node::find(faces, self.seatunnel.context_path(), path) {
-            return match *method {
-                Method::GET | Method::HEAD => Found::Route(NODE + position, Call::Node(call)),
-                _ => Found::WrongMethod(NODE + position, "GET, HEAD"),
+            return match (call.endpoint.verb(), method) {
+                (Verb::Get, &Method::GET | &Method::HEAD) | (Verb::Post, &Method::POST) => {
+                    Found::Route(NODE + position, Call::Node(call))
+                }
+                (Verb::Get, _) => Found::WrongMethod(NODE + position, "GET, HEAD"),
+                (Verb::Post, _) => Found::WrongMethod(NODE + position, "POST"),
             };
         }
         match self.seatunnel.find(faces, method, path) {
@@ -131,6 +134,12 @@ impl Apis {
     pub(crate) fn admits(&self, found: &Found<'_>, headers: &HeaderMap) -> bool {
         matches!(found, Found::Route(_, Call::Node(call)) if call.endpoint == node::Endpoint::Health)
             || self.guard().admits(headers)
+    }
+
+    /// Whether only programs on this machine may ask.
+    pub(crate) fn is_local(found: &Found<'_>) -> bool {
+        let Found::Route(_, Call::Node(call)) = found else { return false };
+        matches!(call.endpoint, node::Endpoint::Heap(heap) if heap.is_local())
     }
 
     pub(crate) async fn handle(&self, call: Call<'_>, head: &Parts, body: &mut RequestBody) -> Reply {

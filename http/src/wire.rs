@@ -19,6 +19,7 @@ use http::StatusCode;
 use hyper::rt::ReadBufCursor;
 
 use crate::limits::HttpLimits;
+use crate::node;
 use crate::reply::{self, Reply};
 use crate::stats::ShardStats;
 
@@ -261,6 +262,11 @@ impl Wire {
 
     pub(crate) fn state(&self) -> &Rc<State> {
         &self.state
+    }
+
+    /// Whether the other side is on this machine. A connection that is gone is not.
+    pub(crate) fn is_from_here(&self) -> bool {
+        self.stream.borrow().peer().is_ok_and(|peer| node::is_loopback(peer.ip()))
     }
 
     /// Whether a request is to be waited for before the connection ends: it has begun to arrive, as far as anybody can

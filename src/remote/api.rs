@@ -1,4 +1,5 @@
-//! The REST API of a node, as its client: v1, which every release and both ports answer (contract A.1).
+//! The REST API of a node, as its client: v1, which every release and both ports answer (contract A.1), and what a node
+//! says of itself below `/egret`.
 
 use serde_json::{Value, json};
 use ureq::http::header::AUTHORIZATION;
@@ -8,8 +9,10 @@ use ureq::{Agent, RequestBuilder};
 use super::arguments::NodeArguments;
 use super::job::JobView;
 
-/// What paths begin with.
+/// What paths begin with, but for those below [`OWN`].
 const MAPS: &str = "/hazelcast/rest/maps";
+/// What paths begin with that only this program has.
+const OWN: &str = "/egret/";
 /// Largest answer that is taken: a list of ten thousand jobs has some 30 MB.
 const ANSWER_BYTES_MAX: u64 = 256 << 20;
 
@@ -114,7 +117,8 @@ impl Api {
     }
 
     fn whole(&self, path: &str) -> String {
-        format!("{}{MAPS}{path}", self.url)
+        let base = if path.starts_with(OWN) { "" } else { MAPS };
+        format!("{}{base}{path}", self.url)
     }
 
     fn unreachable(&self) -> impl Fn(ureq::Error) -> ApiError {
@@ -211,6 +215,35 @@ impl Api {
     pub fn stop(&self, id: i64, savepoint: bool) -> Result<(), ApiError> {
         let body = json!({ "jobId": id, "isStopWithSavePoint": savepoint });
         self.post_json("/stop-job", body.to_string().as_bytes()).map(drop)
+    }
+
+    /// Live allocations by size.
+    pub fn heap(&self) -> Result<Value, ApiError> {
+        self.get_json("/egret/heap")
+    }
+
+    /// Switches the heap profiler on; gives how it is then.
+    pub fn start_heap_profiler(&self, sample_bytes: Option<u64>) -> Result<Value, ApiError> {
+        let query = sample_bytes.map_or_else(String::new, |bytes| format!("?sampleBytes={bytes}"));
+        self.post_json(&format!("/egret/heap/start{query}"), b"")
+    }
+
+    /// Switches the heap profiler off; gives how it is then.
+    pub fn stop_heap_profiler(&self) -> Result<Value, ApiError> {
+        self.post_json("/egret/heap/stop", b"")
+    }
+
+    /// A heap profile.
+    pub fn heap_profile(&self) -> Result<Vec<u8>, ApiError> {
+        let path = "/egret/heap/profile";
+        let answer = self.get(path)?;
+        if answer.status == 200 {
+            return Ok(answer.body);
+        }
+        Err(self
+            .json(path, &answer)
+            .err()
+            .unwrap_or_else(|| ApiError::Garbled { url: self.whole(path), status: answer.status }))
     }
 
     /// Submits a job; gives its id and name.

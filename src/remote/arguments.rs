@@ -1,5 +1,6 @@
 //! The command lines of the commands that talk to a node.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -31,6 +32,9 @@ pub enum Remote {
     /// Print the log of a job
     #[command(after_help = "Example:\n  egret logs --follow 733584788375666689")]
     Logs(Logs),
+    /// Show what lives in the heap of a node, or profile who holds it
+    #[command(subcommand, after_help = HEAP_EXAMPLES)]
+    Heap(HeapCommand),
     /// Show the running jobs of a node and what they read and write, again and again
     #[command(after_help = "q or Ctrl-C ends it. Without a terminal it prints once.")]
     Top(Top),
@@ -43,6 +47,14 @@ Examples:
 
 Exit status: 0 the job finished (with --async: was accepted), 1 it did not, 130 stopped waiting by Ctrl-C: the job
 goes on.";
+
+const HEAP_EXAMPLES: &str = "\
+Examples:
+  egret heap show
+  egret heap start && sleep 60 && egret heap dump -o heap.pb.gz && egret heap stop
+  go tool pprof -http=: heap.pb.gz
+
+start, stop and dump work on the machine of the node only.";
 
 /// Which node.
 #[derive(Clone, Debug, Args)]
@@ -183,6 +195,52 @@ pub struct Logs {
     /// Go on printing what is added, until the job has ended
     #[arg(short = 'f', long)]
     pub follow: bool,
+
+    #[command(flatten)]
+    pub node: NodeArguments,
+}
+
+/// `egret heap`
+#[derive(Clone, Debug, Subcommand)]
+pub enum HeapCommand {
+    /// Show live allocations by size
+    Show(NodeQuestion),
+    /// Switch the heap profiler on: from then on a part of all allocations is recorded with its stack
+    Start(HeapStart),
+    /// Switch the heap profiler off, and forget what it has recorded
+    Stop(NodeQuestion),
+    /// Get a profile of what lives and was allocated since the heap profiler was switched on, for pprof
+    Dump(HeapDump),
+}
+
+/// A question to a node.
+#[derive(Clone, Debug, Args)]
+pub struct NodeQuestion {
+    /// Print JSON, as the node answers
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub node: NodeArguments,
+}
+
+/// `egret heap start`
+#[derive(Clone, Debug, Args)]
+pub struct HeapStart {
+    /// Record one allocation in so many bytes on average, like 64KiB; taken as the next power of two [default: 512KiB]
+    #[arg(long, value_name = "BYTES", value_parser = crate::settings::bytes)]
+    pub sample_bytes: Option<u64>,
+
+    #[command(flatten)]
+    pub question: NodeQuestion,
+}
+
+/// `egret heap dump`
+#[derive(Clone, Debug, Args)]
+pub struct HeapDump {
+    /// File to write; - is standard output [default: egret-heap-DATE-TIME.pb.gz]
+    #[arg(short = 'o', long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 
     #[command(flatten)]
     pub node: NodeArguments,

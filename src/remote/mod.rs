@@ -1,7 +1,9 @@
-//! The commands that talk to a node over its REST API: submit, list, info, stop, savepoint, restore, logs, top.
+//! The commands that talk to a node over its REST API: submit, list, info, stop, savepoint, restore, logs, heap,
+//! top.
 
 mod api;
 mod arguments;
+mod heap;
 mod job;
 mod login;
 mod logs;
@@ -33,6 +35,7 @@ pub fn run(command: &Remote) -> u8 {
         Remote::Stop(arguments) => stop(arguments, arguments.savepoint),
         Remote::Savepoint(arguments) => stop(arguments, true),
         Remote::Logs(arguments) => logs::logs(arguments),
+        Remote::Heap(command) => heap::heap(command),
         Remote::Top(arguments) => top::top(arguments),
     };
     done.unwrap_or_else(|error| {

@@ -33,6 +33,7 @@ pub use auth::Auth;
 pub use flags::{SettingFlags, with_values_joined};
 pub use origin::{Origin, Origins};
 pub use shown::{Shown, shown};
+pub use values::bytes;
 
 /// Everything that can be set about a node.
 #[derive(Clone, Debug)]

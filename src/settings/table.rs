@@ -323,6 +323,15 @@ static TABLE: &[Setting] = &[
         show: |s| show_duration(s.node.sampler.load_window),
         originals: &[],
     },
+    Setting {
+        key: "heap_profile_bytes_max",
+        flag: "heap-profile-bytes-max",
+        takes: BYTES,
+        meaning: "Size of the text from which a heap profile is made.",
+        set: |s, text| put(&mut s.node.heap_profile_bytes_max, bytes(text)),
+        show: |s| show_bytes(s.node.heap_profile_bytes_max),
+        originals: &[],
+    },
 ];
 
 /// The least that a job may say for its checkpoints, too (contract B.7).

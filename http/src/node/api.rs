@@ -12,6 +12,7 @@ use crate::reply::Reply;
 use crate::route::{RouteName, Verb};
 use crate::server::Faces;
 
+use super::heap::{self, HeapCall};
 use super::{Node, timings};
 
 /// What a request is about.
@@ -23,6 +24,17 @@ pub(crate) enum Endpoint {
     OpenApi,
     /// How long things take.
     Timings,
+    Heap(HeapCall),
+}
+
+impl Endpoint {
+    /// The method that it takes.
+    pub(crate) const fn verb(self) -> Verb {
+        match self {
+            Self::Heap(call) => call.verb(),
+            _ => Verb::Get,
+        }
+    }
 }
 
 /// Which listeners answer, and what stands before the path.
@@ -36,7 +48,7 @@ pub(crate) enum Scope {
     All,
 }
 
-/// A route; what follows behind a slash is its argument. All are GET.
+/// A route; what follows behind a slash is its argument, unless a route before it has that path.
 pub(crate) struct Route {
     pub(crate) scope: Scope,
     pub(crate) path: &'static str,
@@ -53,7 +65,7 @@ const METRICS: Endpoint = Endpoint::Metrics(Scrape::Negotiated);
 const OPEN_METRICS: Endpoint = Endpoint::Metrics(Scrape::Selected(Format::OpenMetrics));
 
 /// All routes.
-pub(crate) static ROUTES: [Route; 8] = [
+pub(crate) static ROUTES: [Route; 12] = [
     route(Scope::V1, "/hazelcast/rest/cluster", Endpoint::Cluster),
     route(Scope::V1, "/hazelcast/health", Endpoint::Health),
     route(Scope::V1, "/hazelcast/rest/instance/metrics", METRICS_V1),
@@ -62,11 +74,15 @@ pub(crate) static ROUTES: [Route; 8] = [
     route(Scope::V2, "/openmetrics", OPEN_METRICS),
     route(Scope::All, "/openapi.json", Endpoint::OpenApi),
     route(Scope::All, "/egret/timings", Endpoint::Timings),
+    route(Scope::All, "/egret/heap/start", Endpoint::Heap(HeapCall::Start)),
+    route(Scope::All, "/egret/heap/stop", Endpoint::Heap(HeapCall::Stop)),
+    route(Scope::All, "/egret/heap/profile", Endpoint::Heap(HeapCall::Profile)),
+    route(Scope::All, "/egret/heap", Endpoint::Heap(HeapCall::Show)),
 ];
 
 /// The routes in the order of their positions.
 pub(crate) fn route_names() -> impl Iterator<Item = RouteName> {
-    ROUTES.iter().map(|route| RouteName { api: "node", verb: Verb::Get, path: route.path })
+    ROUTES.iter().map(|route| RouteName { api: "node", verb: route.endpoint.verb(), path: route.path })
 }
 
 /// An endpoint with its argument.
@@ -94,7 +110,7 @@ pub(crate) fn find<'r>(faces: Faces, context_path: &str, path: &'r str) -> Optio
     })
 }
 
-/// Answers a GET.
+/// Answers a request, whose method is the endpoint's.
 pub(crate) async fn handle(call: Call<'_>, head: &Parts, node: &Arc<Node>, jobs: &JobService) -> Reply {
     match (call.endpoint, call.argument) {
         (Endpoint::Health, argument) => health(argument).unwrap_or_else(|| Reply::not_found(call.path)),
@@ -104,6 +120,7 @@ pub(crate) async fn handle(call: Call<'_>, head: &Parts, node: &Arc<Node>, jobs:
         (Endpoint::Timings, "") => {
             timings::timings(node, jobs, head.uri.query().unwrap_or_default()).await.telling_time()
         }
+        (Endpoint::Heap(call), "") => heap::handle(call, head.uri.query().unwrap_or_default(), node).await,
         _ => Reply::not_found(call.path),
     }
 }
@@ -153,6 +170,8 @@ mod tests {
         assert_eq!(endpoint(v1, "", "/metrics"), None);
         for faces in [v1, v2] {
             assert_eq!(endpoint(faces, "/ctx", "/openapi.json"), Some(Endpoint::OpenApi));
+            assert_eq!(endpoint(faces, "/ctx", "/egret/heap"), Some(Endpoint::Heap(HeapCall::Show)));
+            assert_eq!(endpoint(faces, "/ctx", "/egret/heap/stop"), Some(Endpoint::Heap(HeapCall::Stop)));
         }
     }
 

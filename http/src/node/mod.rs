@@ -2,6 +2,7 @@
 //! All shards share it.
 
 mod api;
+mod heap;
 mod timings;
 
 use std::collections::BTreeMap;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use bytes::Bytes;
-use egret_collectors::{Parts, Renewal, Sampler, SamplerSettings};
+use egret_collectors::{Parts, Renewal, Sampler, SamplerSettings, find_heap_profiler};
 use egret_runtime::logs::JobLogs;
 use egret_runtime::shard::{Shards, sleep};
 use futures_lite::future::or;
@@ -23,6 +24,7 @@ use crate::server::{ServerConfig, StartError};
 use crate::stats::ShardStats;
 
 pub(crate) use api::{Call, Endpoint, ROUTES, Scope, find, handle, route_names};
+pub(crate) use heap::{HeapCall, is_loopback, not_from_here};
 
 /// What the node says of itself.
 #[derive(Clone, Debug)]
@@ -41,6 +43,8 @@ pub struct NodeSettings {
     pub sampler: SamplerSettings,
     /// The bounds of what scrapers are told.
     pub metrics: MetricsSettings,
+    /// Size of the text from which a heap profile is made, in bytes. Default: 64 MiB.
+    pub heap_profile_bytes_max: u64,
 }
 
 impl Default for NodeSettings {
@@ -53,6 +57,7 @@ impl Default for NodeSettings {
             logs: None,
             sampler: SamplerSettings::default(),
             metrics: MetricsSettings::default(),
+            heap_profile_bytes_max: 64 << 20,
         }
     }
 }
@@ -86,6 +91,7 @@ impl Node {
         shards: Shards,
         stats: Vec<Arc<ShardStats>>,
     ) -> Result<Self, StartError> {
+        find_heap_profiler();
         Ok(Self {
             host: config.node.member_host.as_deref().map_or_else(|| host_of(address.ip()), str::to_owned),
             port: address.port(),

@@ -65,7 +65,11 @@ fn paths(settings: &SeaTunnelSettings) -> Value {
         let context = if route.scope == Scope::V2 { &*settings.context_path } else { "" };
         for operation in Operation::of_node(route.endpoint) {
             let path = format!("{context}{}{}", route.path, operation.argument());
-            add(path.clone(), "get", operation.render("get", &path));
+            let method = match route.endpoint.verb() {
+                Verb::Get => "get",
+                Verb::Post => "post",
+            };
+            add(path.clone(), method, operation.render(method, &path));
         }
     }
     Value::Object(paths)
@@ -98,7 +102,7 @@ mod tests {
                     let method: Method = method.to_uppercase().parse().expect("a method");
                     let path = filled(path);
                     if let Some((position, _)) = node::find(Faces::BOTH, context, &path) {
-                        assert_eq!(method, Method::GET);
+                        assert_eq!(method == Method::POST, node::ROUTES[position].endpoint.verb() == Verb::Post);
                         node_found.insert(position);
                         continue;
                     }

@@ -1,10 +1,14 @@
 //! Each endpoint in the words of OpenAPI.
 
+use egret_collectors::{SAMPLE_BYTES, SAMPLE_BYTES_MIN};
 use serde_json::{Value, json};
 
 use crate::metrics::{Format, Scrape, TYPE_V1};
-use crate::node;
+use crate::node::{self, HeapCall};
 use crate::seatunnel::{Endpoint, Face, IdForm, LOGS_HTML, LOGS_PLAIN, SeaTunnelSettings};
+
+/// Schema of what says how the heap profiler is.
+const PROFILER: &str = "HeapProfiler";
 
 /// What an answer of 200 holds.
 enum Answer {
@@ -24,6 +28,8 @@ enum Answer {
     JsonOrText(&'static str, &'static str),
     /// Metrics in either form.
     Metrics,
+    /// Bytes of a type.
+    Bytes(&'static str),
     /// None: the request lacks its argument.
     Never,
 }
@@ -158,6 +164,22 @@ impl Operation {
                 let timings = Self::get("How long things take", Answer::Json("Timings"));
                 Self { query: vec![("jobId", id, "A job whose timings are told, too.")], ..timings }
             }
+            node::Endpoint::Heap(HeapCall::Show) => Self::get("Live allocations by size", Answer::Json("Heap")),
+            node::Endpoint::Heap(HeapCall::Start) => {
+                let rate = json!({"type": "integer", "minimum": SAMPLE_BYTES_MIN, "default": SAMPLE_BYTES});
+                let meaning = "One allocation in so many bytes is sampled; taken as the next power of two.";
+                let query = vec![("sampleBytes", rate, meaning)];
+                let start = "Switches the heap profiler on, for programs on the node's machine";
+                Self { query, ..Self::post(start, Payload::Nothing, PROFILER) }
+            }
+            node::Endpoint::Heap(HeapCall::Stop) => {
+                let stop = "Switches the heap profiler off, for programs on the node's machine";
+                Self::post(stop, Payload::Nothing, PROFILER)
+            }
+            node::Endpoint::Heap(HeapCall::Profile) => {
+                let profile = "Who holds memory, as a gzipped profile of pprof's, for programs on the node's machine";
+                Self::get(profile, Answer::Bytes("application/octet-stream"))
+            }
         }]
     }
 
@@ -222,6 +244,9 @@ impl Operation {
                 (Format::Prometheus.content_type()): {"schema": {"type": "string"}},
                 (Format::OpenMetrics.content_type()): {"schema": {"type": "string"}},
             })),
+            Answer::Bytes(content_type) => {
+                Some(json!({content_type: {"schema": {"type": "string", "contentMediaType": content_type}}}))
+            }
             Answer::Description => Some(json!({"application/json": {"schema": {"type": "object"}}})),
             Answer::Never => None,
         };
@@ -252,12 +277,21 @@ impl Operation {
         if !matches!(self.payload, Payload::Nothing) {
             responses["403"] = error("A browser asks for a page of another site.", json!({}));
         }
+        if self.is_of_profiler() {
+            responses["403"] = error("The request does not come from the node's own machine.", json!({}));
+            responses["409"] = error("The profiler is off, or on with another rate.", json!({}));
+        }
         responses
     }
 
     /// Whether a header says how long the request took.
     fn tells_time(&self) -> bool {
         matches!(self.answer, Answer::Json("Timings"))
+    }
+
+    /// Whether it is about the heap profiler.
+    fn is_of_profiler(&self) -> bool {
+        matches!(self.answer, Answer::Bytes(_) | Answer::Json(PROFILER))
     }
 
     /// Errors that not every operation has.
@@ -267,7 +301,10 @@ impl Operation {
             matches!(self.answer, Answer::JsonOrText(..) | Answer::Text(LOGS_HTML) | Answer::Json("LogNames"));
         let not_found = of_logs || self.tells_time() || self.argument.is_some();
         let with_body = !matches!(self.payload, Payload::Nothing);
-        [(not_found, "404"), (with_body, "413")].into_iter().filter_map(|(has, status)| has.then_some(status))
+        let of_heap = self.is_of_profiler() || matches!(self.answer, Answer::Json("Heap"));
+        [(not_found, "404"), (with_body, "413"), (of_heap, "501")]
+            .into_iter()
+            .filter_map(|(has, status)| has.then_some(status))
     }
 }
 

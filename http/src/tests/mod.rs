@@ -32,6 +32,13 @@ use crate::{HttpLimits, ListenerConfig, Server, ServerConfig, ShardStats};
 
 use client::{Client, Response};
 
+/// As the program has it: these tests ask for the heap, too.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+#[unsafe(export_name = "_rjem_malloc_conf")]
+static JEMALLOC_OPTIONS: egret_collectors::HeapOptions = egret_collectors::HEAP_OPTIONS;
+
 /// Handlers under `/test/`.
 pub(crate) async fn handle(what: &str, body: &mut RequestBody) -> Reply {
     let (name, argument) = what.split_once('/').unwrap_or((what, "0"));

@@ -281,3 +281,39 @@ fn the_description_is_there_under_its_path() {
     assert!(description["paths"]["/hazelcast/rest/maps/update-tags"]["put"].is_object());
     assert!(description["paths"]["/update-tags"]["put"].is_null());
 }
+
+/// An address of this machine that is not of it alone, where it has one. Nothing is sent to find it.
+fn outer_address() -> Option<std::net::IpAddr> {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.connect("192.0.2.1:9").ok()?;
+    Some(socket.local_addr().ok()?.ip()).filter(|address| !address.is_loopback() && !address.is_unspecified())
+}
+
+#[test]
+fn the_heap_profiler_is_for_programs_on_the_nodes_machine() {
+    let everywhere = ListenerConfig::new(std::net::Ipv4Addr::UNSPECIFIED.into(), 0);
+    let running = Running::configured(ServerConfig { listeners: vec![everywhere], ..ServerConfig::default() });
+    let port = running.address().port();
+    let requests = ["POST /egret/heap/start", "POST /egret/heap/stop", "GET /egret/heap/profile"];
+    let ask = |client: &mut Client, request: &str| {
+        // Who asks is told by the connection, not by what the request says.
+        client.send(format!("{request} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n")).response()
+    };
+    let Some(outer) = outer_address() else {
+        eprintln!("this machine has no address but loopback: the unit tests of the addresses have to do");
+        return;
+    };
+    let mut stranger = Client::connect((outer, port).into());
+    for request in requests {
+        let response = ask(&mut stranger, request);
+        assert_eq!(response.status, 403, "{request}");
+        assert_eq!(
+            response.message(),
+            "Only programs on the node's own machine may ask for this (by 127.0.0.1 or ::1)."
+        );
+    }
+    assert_eq!(ask(&mut stranger, "GET /egret/heap").status, 200, "what lives is no secret");
+    assert_eq!(ask(&mut stranger, "PUT /egret/heap/start").status, 405);
+    let mut own = Client::connect((std::net::Ipv4Addr::LOCALHOST, port).into());
+    assert_ne!(ask(&mut own, requests[2]).status, 403);
+}

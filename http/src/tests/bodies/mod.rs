@@ -223,6 +223,11 @@ fn bodies_of_the_node_are_as_expected_and_as_described() {
     for query in ["jobId=2", "jobId=3", "jobId=x"] {
         node.get(&format!("/egret/timings?{query}"));
     }
+    for rate in ["1", "much", "65536", "131072", ""] {
+        node.post(&format!("/egret/heap/start?sampleBytes={rate}"), "");
+    }
+    node.ask("the profiler is on", "GET", "/egret/heap/profile", "");
+    node.ask("the profiler is on", "POST", "/egret/heap/stop", "");
     node.finish();
 }
 
