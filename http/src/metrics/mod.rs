@@ -10,6 +10,7 @@ mod accept;
 mod docs;
 mod executors;
 mod family;
+mod heap;
 mod items;
 mod jobs;
 mod machine;
@@ -25,7 +26,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use egret_collectors::{Details, Parts, Sample, Vitals};
+use egret_collectors::{Details, Parts, Sample, Vitals, heap_profiler};
 use egret_runtime::logs::LogStats;
 use egret_runtime::shard::{ExecutorStats, give_way};
 use http::request;
@@ -160,7 +161,8 @@ fn sections() -> Vec<Section> {
         machine::MACHINE.section(),
         machine::DEVICES.section(),
         process::PROCESS.section(),
-        process::HEAP.section(),
+        heap::HEAP.section(),
+        heap::HEAP_PROFILER.section(),
         process::SAMPLER_ITSELF.section(),
         node::NODE.section(),
         executors::EXECUTORS.section(),
@@ -189,7 +191,8 @@ async fn write_all(text: &mut Exposition, live: Live) {
     write(text, &machine::MACHINE, &live).await;
     write(text, &machine::DEVICES, &live).await;
     write(text, &process::PROCESS, &live).await;
-    write(text, &process::HEAP, &live).await;
+    write(text, &heap::HEAP, &live).await;
+    write(text, &heap::HEAP_PROFILER, &Items::one(heap_profiler())).await;
     write(text, &process::SAMPLER_ITSELF, &live).await;
     write(text, &node::NODE, &live).await;
     write(text, &executors::EXECUTORS, &executors).await;

@@ -1,4 +1,4 @@
-//! This process: what it has of the machine, its heap, and what it cost to find that out.
+//! This process: what it has of the machine, and what it cost to find that out.
 
 use egret_collectors::Part;
 
@@ -9,7 +9,6 @@ use crate::node::Node;
 const STAT: &str = "`/proc/self/stat`";
 const STATUS: &str = "`/proc/self/status`";
 const IO: &str = "`/proc/self/io`";
-const JEMALLOC: &str = "jemalloc";
 const SAMPLER: &str = "sampler";
 
 pub(super) static PROCESS: Table<Live> = Table {
@@ -61,32 +60,6 @@ pub(super) static PROCESS: Table<Live> = Table {
                 out.known(live.details.io.map(|io| io.disk_written_bytes));
             },
         ),
-    ],
-};
-
-pub(super) static HEAP: Table<Live> = Table {
-    title: "Heap",
-    intro: "What C libraries take from the C library's own allocator is not in it.",
-    labels: &[],
-    parts: &[Part::Vitals],
-    families: &[
-        gauge("egret_heap_allocated_bytes", "Bytes given to the program and not given back.", JEMALLOC, |live, out| {
-            out.known(live.vitals.heap.map(|heap| heap.allocated));
-        }),
-        gauge("egret_heap_active_bytes", "Pages that hold something of it.", JEMALLOC, |live, out| {
-            out.known(live.vitals.heap.map(|heap| heap.active));
-        }),
-        gauge(
-            "egret_heap_resident_bytes",
-            "Pages in RAM, with the allocator's books and what it has not given back to the kernel yet.",
-            JEMALLOC,
-            |live, out| {
-                out.known(live.vitals.heap.map(|heap| heap.resident));
-            },
-        ),
-        gauge("egret_heap_retained_bytes", "Addresses kept for later that hold nothing.", JEMALLOC, |live, out| {
-            out.known(live.vitals.heap.map(|heap| heap.retained));
-        }),
     ],
 };
 
