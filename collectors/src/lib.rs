@@ -16,6 +16,7 @@ mod heap_profile;
 mod kept;
 mod load;
 mod sampler;
+mod stacks;
 mod text;
 mod threads;
 mod vitals;
@@ -29,5 +30,6 @@ pub use heap_profile::{
 };
 pub use load::Loads;
 pub use sampler::{Part, Parts, Renewal, Renewed, Sample, Sampler, SamplerSettings, SamplerStats, StartError};
+pub use stacks::{CapturedStack, StackDump, StackRefused, StackSettings, StackStats, Stacks, ThreadStack};
 pub use threads::{ThreadSample, ThreadState};
 pub use vitals::{Machine, Process, Vitals};

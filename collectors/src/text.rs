@@ -155,6 +155,24 @@ pub(crate) fn task_stat(text: &str) -> Option<TaskStat<'_>> {
     })
 }
 
+/// Signals of a thread, bit by bit from signal 1 on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SignalMasks {
+    /// Those that wait for it alone.
+    pub(crate) pending: u64,
+    /// Those that it does not take now.
+    pub(crate) blocked: u64,
+}
+
+/// `/proc/<pid>/task/<tid>/status`; a mask that is not there is empty.
+pub(crate) fn signal_masks(text: &str) -> SignalMasks {
+    let mask = |key: &str| {
+        let digits = text.lines().find_map(|line| line.strip_prefix(key))?;
+        u64::from_str_radix(digits.trim(), 16).ok()
+    };
+    SignalMasks { pending: mask("SigPnd:").unwrap_or_default(), blocked: mask("SigBlk:").unwrap_or_default() }
+}
+
 #[cfg(test)]
 mod tests {
     use procfs::{FromBufRead as _, FromRead as _};
@@ -182,6 +200,13 @@ mod tests {
         let memory = mem_info(text);
         assert_eq!((memory.total, memory.free, memory.swap_free), (Some(102_400), Some(7_168), Some(0)));
         assert_eq!((memory.available, memory.swap_total), (None, None));
+    }
+
+    #[test]
+    fn masks_of_signals_are_hexadecimal_and_may_be_missing() {
+        let text = "Name:\tx\nSigPnd:\t0000000800000000\nShdPnd:\tffff\nSigBlk:\t0000000000004002\nSigIgn:\t1\n";
+        assert_eq!(signal_masks(text), SignalMasks { pending: 1 << 35, blocked: 0x4002 });
+        assert_eq!(signal_masks("SigBlk: x\n"), SignalMasks::default());
     }
 
     #[test]

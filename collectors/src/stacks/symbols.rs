@@ -1,0 +1,186 @@
+//! Names of addresses, from the symbols and line tables of a file.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::os::fd::AsRawFd as _;
+use std::path::Path;
+use std::ptr;
+use std::sync::Arc;
+
+use addr2line::Context;
+use gimli::{Dwarf, LittleEndian};
+use object::{Object as _, ObjectSection as _, SymbolMap, SymbolMapName};
+
+use super::modules::Bytes;
+
+/// The program that this process runs, also when its file was replaced.
+const PROGRAM: &str = "/proc/self/exe";
+/// What is shown of a function's name: those of generic code can be as long as a page.
+const NAME_BYTES_MAX: usize = 400;
+
+/// What a file knows of its addresses. The file stays mapped for good: a process has few, and seldom a new one.
+pub(super) struct Symbols {
+    names: SymbolMap<SymbolMapName<'static>>,
+    lines: Option<Context<Bytes<'static>>>,
+    /// What stands in brackets where there is no line.
+    place: String,
+}
+
+impl Symbols {
+    /// Those of a file; without any when it cannot be read, or is not the one that was loaded. An empty path is the
+    /// program.
+    pub(super) fn open(path: &Path, build_id: &[u8]) -> Self {
+        let is_program = path.as_os_str().is_empty();
+        let file_name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        let place = if is_program { "Unknown Source".to_owned() } else { file_name };
+        let path = if is_program { Path::new(PROGRAM) } else { path };
+        // A name without a folder is no file: that of the kernel's page, say.
+        let bytes = if path.is_absolute() { map_file(path) } else { None };
+        let object = bytes.and_then(|bytes| object::File::parse(bytes).ok());
+        let object =
+            object.filter(|object| is_program || object.build_id().ok().flatten().unwrap_or_default() == build_id);
+        match object {
+            Some(object) => Self { names: object.symbol_map(), lines: lines_of(&object), place },
+            None => Self { names: SymbolMap::new(Vec::new()), lines: None, place },
+        }
+    }
+
+    /// A line for the function that an address of the file is in, and before it one for each function that was put into
+    /// it there.
+    pub(super) fn name(&self, address: u64) -> Vec<Arc<str>> {
+        let mut lines = Vec::new();
+        let symbol = self.names.containing(address).map(SymbolMapName::name);
+        if let Some(Ok(mut frames)) = self.lines.as_ref().map(|lines| lines.find_frames(address).skip_all_loads()) {
+            while let Ok(Some(frame)) = frames.next() {
+                let named = frame.function.as_ref().and_then(|function| function.raw_name().ok());
+                let Some(name) = named.as_deref().or(symbol) else { continue };
+                let location = frame.location.as_ref();
+                let place = location.and_then(|location| Some((location.file?, location.line.unwrap_or(0))));
+                lines.push(self.line(name, place));
+            }
+        }
+        if lines.is_empty() {
+            lines.push(match symbol {
+                Some(name) => self.line(name, None),
+                None => format!("0x{address:x}({})", self.place).into(),
+            });
+        }
+        lines
+    }
+
+    /// As Java writes the elements of its stack traces.
+    fn line(&self, name: &str, place: Option<(&str, u32)>) -> Arc<str> {
+        let mut line = function(name);
+        let _ = match place {
+            Some((file, 0)) => write!(line, "({})", short_path(file)),
+            Some((file, number)) => write!(line, "({}:{number})", short_path(file)),
+            None => write!(line, "({})", self.place),
+        };
+        line.into()
+    }
+}
+
+/// A function's name as one writes it.
+fn function(name: &str) -> String {
+    let mut name = match rustc_demangle::try_demangle(name) {
+        Ok(name) => format!("{name:#}"),
+        Err(_) => name.to_owned(),
+    };
+    if name.len() > NAME_BYTES_MAX {
+        let end = (0..=NAME_BYTES_MAX).rev().find(|end| name.is_char_boundary(*end)).unwrap_or(0);
+        name.truncate(end);
+        name.push_str("..");
+    }
+    // What parts a name from its place, and a line from the next, does not occur in names that compilers make.
+    name.replace(['\n', '\r'], " ")
+}
+
+/// A path from one folder above the last `src` on: where the machine that compiled it keeps its sources is of no use.
+fn short_path(path: &str) -> &str {
+    match path.rfind("/src/") {
+        Some(source) => path[..source].rfind('/').map_or(path, |folder| &path[folder + 1..]),
+        None => path.rfind('/').map_or(path, |folder| &path[folder + 1..]),
+    }
+}
+
+fn lines_of(object: &object::File<'static>) -> Option<Context<Bytes<'static>>> {
+    let section = |id: gimli::SectionId| {
+        let section = object.section_by_name(id.name());
+        // One that is compressed reads as empty.
+        let bytes = section.and_then(|section| match section.compressed_file_range() {
+            Ok(range) if range.format == object::CompressionFormat::None => section.data().ok(),
+            _ => None,
+        });
+        Ok::<_, gimli::Error>(Bytes::new(bytes.unwrap_or_default(), LittleEndian))
+    };
+    Context::from_dwarf(Dwarf::load(section).ok()?).ok()
+}
+
+/// Maps a file for good. It is one whose code this process runs: the kernel does not let anybody write to the program's, and
+/// who writes to a library's changes its code under all its users as well.
+fn map_file(path: &Path) -> Option<&'static [u8]> {
+    let file = File::open(path).ok()?;
+    let length = usize::try_from(file.metadata().ok()?.len()).ok().filter(|length| *length > 0)?;
+    // SAFETY: a new mapping of an open file, whose place the kernel chooses.
+    let place = unsafe { libc::mmap(ptr::null_mut(), length, libc::PROT_READ, libc::MAP_PRIVATE, file.as_raw_fd(), 0) };
+    if place == libc::MAP_FAILED {
+        return None;
+    }
+    // SAFETY: the mapping is as long as the file, readable, never written to by this process, and never unmapped.
+    Some(unsafe { std::slice::from_raw_parts(place.cast::<u8>(), length) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[inline(never)]
+    fn somewhere() -> u32 {
+        line!()
+    }
+
+    #[test]
+    fn own_code_has_its_name_file_and_line() {
+        let mut modules = super::super::modules::Modules::default();
+        modules.renew();
+        let address = somewhere as *const () as u64;
+        let base = modules.get(modules.at(address).expect("the program")).base;
+        let lines = Symbols::open(Path::new(""), &[]).name(address - base);
+        let line = lines.last().expect("a line");
+        let place =
+            line.strip_prefix("egret_collectors::stacks::symbols::tests::somewhere(collectors/src/stacks/symbols.rs:");
+        let number: u32 =
+            place.and_then(|place| place.strip_suffix(')')?.parse().ok()).unwrap_or_else(|| panic!("{line}"));
+        assert!(number.abs_diff(somewhere()) <= 1, "{line}");
+    }
+
+    #[test]
+    fn what_has_no_name_has_its_place_in_the_file() {
+        let none = Symbols::open(Path::new("/no/such/libfile.so.6"), &[]);
+        assert_eq!(&*none.name(0x1234)[0], "0x1234(libfile.so.6)");
+        let kernel = Symbols::open(Path::new("linux-vdso.so.1"), &[]);
+        assert_eq!(&*kernel.name(0x99)[0], "0x99(linux-vdso.so.1)");
+    }
+
+    #[test]
+    fn paths_begin_above_their_last_src() {
+        for (path, short) in [
+            ("/home/me/egret/runtime/src/shard/driver.rs", "runtime/src/shard/driver.rs"),
+            ("/rustc/0123/library/std/src/thread/mod.rs", "std/src/thread/mod.rs"),
+            ("/x/registry/src/index/glommio-0.9.0/src/executor/mod.rs", "glommio-0.9.0/src/executor/mod.rs"),
+            ("runtime/src/shard/driver.rs", "runtime/src/shard/driver.rs"),
+            ("/a/tests/it.rs", "it.rs"),
+            ("it.rs", "it.rs"),
+        ] {
+            assert_eq!(short_path(path), short);
+        }
+    }
+
+    #[test]
+    fn long_names_are_cut_and_others_are_as_written() {
+        assert_eq!(function("_ZN4core3fmt5Write9write_fmt17h0123456789abcdefE"), "core::fmt::Write::write_fmt");
+        assert_eq!(function("epoll_wait"), "epoll_wait");
+        let long = function(&"é".repeat(1000));
+        assert!(long.len() <= NAME_BYTES_MAX + 2 && long.ends_with(".."), "{long}");
+    }
+}
