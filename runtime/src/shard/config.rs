@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::cpus::CpuList;
+use super::stall::{StackHook, StallSettings};
 use super::watchdog::FatalAction;
 
 /// How the shards are set up. `docs/core-time.md` says why the defaults are what they are.
@@ -39,6 +40,10 @@ pub struct ShardsConfig {
     /// Time that a single step of a task may take on the work side before the process ends. On the front side
     /// `watchdog_abort` is the limit of a step, too.
     pub work_step_max: Duration,
+    /// What steps may use of CPU time.
+    pub stalls: StallSettings,
+    /// What takes the stacks of stalls; `None` logs them without.
+    pub stacks: Option<StackHook>,
     /// What the watchdog does when it gives up; `None` writes the report to stderr and exits with 70.
     pub fatal: Option<FatalAction>,
     /// Threads for closures that block.
@@ -64,6 +69,8 @@ impl Default for ShardsConfig {
             watchdog_warn: Duration::from_secs(1),
             watchdog_abort: Duration::from_secs(10),
             work_step_max: Duration::from_secs(300),
+            stalls: StallSettings::default(),
+            stacks: None,
             fatal: None,
             blocking_threads: 4,
             blocking_queue: 1024,
@@ -99,6 +106,8 @@ impl ShardsConfig {
             .or_else(|| least("tick_with_tasks", self.tick_with_tasks, ms))
             .or_else(|| least("work_slice", self.work_slice, ms / 10))
             .or_else(|| least("front_slice", self.front_slice, ms / 10))
+            .or_else(|| least("stall_front", self.stalls.front, StallSettings::LIMIT_MIN))
+            .or_else(|| least("stall_work", self.stalls.work, StallSettings::LIMIT_MIN))
             .or_else(|| least("watchdog_warn", self.watchdog_warn, 2 * self.tick))
             .or_else(|| least("watchdog_abort", self.watchdog_abort, 2 * self.watchdog_warn))
             .or_else(|| least("work_step_max", self.work_step_max, self.watchdog_abort))

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use std::task::{Wake, Waker};
 use std::time::Instant;
@@ -50,6 +50,8 @@ pub(super) struct Core {
     pub(super) shard: ShardId,
     pub(super) side: Side,
     pub(super) cpu: usize,
+    /// Its thread's id in the kernel, 0 before it runs.
+    pub(super) thread: AtomicI32,
     pub(super) counters: Counters,
     pub(super) times: ExecutorTimes,
     mailbox: ArrayQueue<Sent>,
@@ -103,6 +105,7 @@ impl Core {
             shard,
             side,
             cpu,
+            thread: AtomicI32::new(0),
             counters: Counters::default(),
             times: ExecutorTimes::default(),
             mailbox: ArrayQueue::new(mailbox_capacity),
@@ -272,6 +275,8 @@ impl Core {
             longest_slice_ns: counters.longest_poll_ns.get(),
             reactor_turns: counters.turns.get(),
             watchdog_wakes: counters.watchdog_wakes.get(),
+            stalls: counters.stalls.get(),
+            stall_cpu_ns: counters.stall_cpu_ns.get(),
         }
     }
 }

@@ -21,6 +21,7 @@ use super::core::{Cause, Core, LocalFuture, Message, Order, Sent, TaskState};
 use super::group::GroupState;
 use super::local::{self, Spawned};
 use super::meter::Meter;
+use super::stall::Judge;
 use super::stats::Side;
 use super::times::ExecutorTime;
 use super::token::Token;
@@ -51,6 +52,7 @@ pub(super) struct Driver {
     live: usize,
     token: Token,
     meter: Meter,
+    judge: Judge,
     /// By the token's number.
     groups: Vec<Option<Group>>,
     group_of_id: FxHashMap<u64, u32>,
@@ -92,6 +94,7 @@ impl Driver {
         let own = Group { state: GroupState::new(1, None), tasks: 1, busy_ns: 0 };
         let number = token.add_group(own.state.weight);
         debug_assert_eq!(number, OWN_GROUP);
+        let judge = Judge::new(config.stalls.limit(core.side));
         let limits = Limits { slice, tick: config.tick, tick_with_tasks, tasks_max: config.tasks_max };
         Self {
             core,
@@ -100,6 +103,7 @@ impl Driver {
             live: 0,
             token,
             meter: Meter::default(),
+            judge,
             groups: vec![Some(own)],
             group_of_id: FxHashMap::default(),
             limits,
@@ -121,6 +125,7 @@ impl Driver {
             on_ready();
         }
         self.meter.begin(self.group_of_id.len() > 1);
+        self.judge.begin(&self.core, self.core.clock(began));
         let mut now = began;
         loop {
             self.take_in(now);
@@ -283,8 +288,9 @@ impl Driver {
         let counters = &self.core.counters;
         counters.poll_task.set(u64::from(index));
         counters.poll_group.set(owner.state.id);
-        let began = self.core.clock(now);
-        counters.poll_since.set(began);
+        counters.poll_job.set(owner.state.job.unwrap_or(0) as u64);
+        let since = self.core.clock(now);
+        counters.poll_since.set(since);
         enter_task(group, owner.state.job, now + self.limits.slice);
         let ready_since = task.state.ready_since();
         task.state.begin_poll();
@@ -295,12 +301,13 @@ impl Driver {
         let nanos = u64::try_from((end - now).as_nanos()).unwrap_or(u64::MAX);
         owner.busy_ns += nanos;
         counters.poll_since.set(0);
+        self.judge.end(&self.core, since, self.core.clock(end));
         counters.progress.add(1);
         counters.polls.add(1);
         counters.busy_ns.add(nanos);
         let times = &self.core.times;
         times.record(ExecutorTime::Slice, nanos);
-        times.record(ExecutorTime::TokenWait, began.saturating_sub(ready_since));
+        times.record(ExecutorTime::TokenWait, since.saturating_sub(ready_since));
         if nanos > counters.longest_poll_ns.get() {
             counters.longest_poll_ns.set(nanos);
         }

@@ -21,6 +21,7 @@ mod probe;
 mod shards;
 mod signal;
 pub mod signals;
+mod stall;
 mod stats;
 mod times;
 mod token;
@@ -36,6 +37,7 @@ pub use local::{GiveWay, Sleep, current_job, current_shard, give_way, join_local
 pub use probe::{HostProblem, probe_host, probe_host_for};
 pub use shards::{Shards, StartError, StopError};
 pub use signal::{Signal, SignalWait};
+pub use stall::{NamedLater, StackHook, StackSource, StallSettings, WithLines};
 pub use stats::{ExecutorStats, Side};
 pub use times::{ExecutorTime, ExecutorTimes, TimedExecutor};
 pub use watchdog::{FatalAction, Stall};

@@ -1,6 +1,7 @@
 //! Starting and stopping the executors.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ use super::driver::{Driver, words_of};
 use super::stats::{ExecutorStats, Side};
 use super::times::TimedExecutor;
 use super::watchdog::{self, Stall};
-use super::{FrontHandle, ShardId, ShardsConfig, WorkHandle, affinity, allowed_cpus, local};
+use super::{FrontHandle, ShardId, ShardsConfig, WorkHandle, affinity, allowed_cpus, local, stall};
 
 /// The running shards. Clones are the same ones.
 ///
@@ -38,8 +39,8 @@ struct Inner {
 struct Threads {
     executors: Vec<Executor>,
     watchdog: JoinHandle<()>,
-    /// Disconnecting it ends the watchdog.
-    watching: Sender<()>,
+    /// Dropping it ends the watchdog.
+    watching: stall::Alarm,
 }
 
 /// A started thread; the receiver is disconnected when it has ended.
@@ -128,11 +129,11 @@ impl Shards {
             cores.iter().for_each(|core| core.order(Order::Stop));
             blocking.close();
         })?;
-        let (watching, stop) = bounded(0);
+        let (watching, alerts) = stall::alarm_pair();
         let watched = cores.clone();
         let watchdog = thread::Builder::new()
             .name("egret-watchdog".to_owned())
-            .spawn(move || watchdog::watch(watched, &config, &stop))
+            .spawn(move || watchdog::watch(watched, &config, alerts))
             .map_err(|cause| StartError::Thread { name: "egret-watchdog".to_owned(), cause });
         let watchdog = watchdog.inspect_err(|_| {
             cores.iter().for_each(|core| core.order(Order::Stop));
@@ -365,6 +366,8 @@ fn run_executor(core: Arc<Core>, blocking: Arc<BlockingPool>, config: &ShardsCon
     {
         return fail(format!("its priority cannot be lowered to nice {}: {error}", config.work_nice));
     }
+    // SAFETY: the call takes nothing and cannot fail.
+    core.thread.store(unsafe { libc::gettid() }, Ordering::Release);
     let executor = match make_executor(&core, config) {
         Ok(executor) => executor,
         Err(cause) => return fail(cause),

@@ -34,6 +34,19 @@ pub(super) struct Counters {
     pub(super) poll_task: Counter,
     pub(super) poll_group: Counter,
     pub(super) poll_since: Counter,
+    /// The job of that task, 0: none.
+    pub(super) poll_job: Counter,
+    /// CPU time of the thread at a moment of the core's clock; 0: not read yet.
+    pub(super) cpu_mark: Counter,
+    pub(super) cpu_mark_at: Counter,
+    /// Steps that used too much CPU time, and what they used; those that the watchdog has not caught, and what the last of
+    /// them used.
+    pub(super) stalls: Counter,
+    pub(super) stall_cpu_ns: Counter,
+    pub(super) missed_stalls: Counter,
+    pub(super) missed_cpu_ns: Counter,
+    /// Written by the watchdog: `poll_since` of the last stall that it has caught.
+    pub(super) caught: Counter,
     /// Written by senders.
     pub(super) mailbox_refused: AtomicU64,
     /// Written by the watchdog.
@@ -81,6 +94,10 @@ pub struct ExecutorStats {
     pub reactor_turns: u64,
     /// Times that the watchdog had to wake it.
     pub watchdog_wakes: u64,
+    /// Steps that used more CPU time than they may, counted when they have ended.
+    pub stalls: u64,
+    /// Nanoseconds of CPU time of these steps.
+    pub stall_cpu_ns: u64,
 }
 
 impl Counters {

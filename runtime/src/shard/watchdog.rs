@@ -16,10 +16,9 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::{Receiver, RecvTimeoutError};
-
 use super::ShardsConfig;
 use super::core::Core;
+use super::stall::{Alerts, Watcher, Woken};
 use super::stats::{ExecutorStats, Side};
 
 /// What is known of an executor that stands still.
@@ -140,8 +139,13 @@ impl Limits {
     }
 }
 
-/// Watches until `stop` is disconnected.
-pub(super) fn watch(cores: Vec<Arc<Core>>, config: &ShardsConfig, stop: &Receiver<()>) {
+/// Watches until the alarm is dropped.
+pub(super) fn watch(cores: Vec<Arc<Core>>, config: &ShardsConfig, mut alerts: Alerts) {
+    if let Err(error) = alerts.begin() {
+        tracing::error!("the watchdog cannot wait, and does not watch: {error}");
+        return;
+    }
+    let mut stalls = Watcher::new(&cores, config, &mut alerts);
     let limits =
         Limits { warn: config.watchdog_warn, abort: config.watchdog_abort, work_step_max: config.work_step_max };
     let interval = (config.watchdog_warn / 4).clamp(Duration::from_millis(10), Duration::from_millis(250));
@@ -156,8 +160,17 @@ pub(super) fn watch(cores: Vec<Arc<Core>>, config: &ShardsConfig, stop: &Receive
         })
         .collect();
     let mut looked = Instant::now();
-    while stop.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
+    loop {
+        match alerts.wait(looked + interval) {
+            Woken::Executor(number) => stalls.look(number),
+            Woken::End => return,
+            Woken::Time => {}
+        }
         let now = Instant::now();
+        if now < looked + interval {
+            continue;
+        }
+        stalls.look_at_all();
         // A process that was stopped, or a machine that was suspended, did not hang: a look counts twice its interval
         // at most.
         let passed = (now - looked).min(2 * interval);
