@@ -4,6 +4,7 @@ mod buckets;
 mod counter;
 mod folded;
 mod layout;
+pub mod timeline;
 mod times;
 
 pub use buckets::Buckets;
