@@ -108,7 +108,7 @@ impl Attempt {
         for (number, chain) in pipeline.chains.iter().enumerate() {
             for index in 0..pipeline.parallelism {
                 let stats = TaskStats::new(chain.vertices.iter().map(|vertex| (vertex.vertex, vertex.tables.len())));
-                let stats = Arc::new(stats);
+                let stats = Arc::new(stats.of_instance(index));
                 let control = Arc::new(TaskControl::default());
                 self.stats.push(Arc::clone(&stats));
                 self.controls.push(Arc::clone(&control));

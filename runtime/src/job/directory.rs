@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use crossbeam_skiplist::SkipMap;
 
+use super::timelines::Flows;
 use super::{JobEntry, JobState, JobTally};
 
 /// Jobs by id, running ones by submission, ended ones by the time of their end.
@@ -26,15 +27,17 @@ pub(super) struct Directory {
     membership: AtomicU64,
     /// `running` as it was last walked through: a thousand jobs in a row are read many times faster than in a map.
     walked: ArcSwap<Walked>,
+    /// What ended jobs have read and written of which no task was looked at for timelines.
+    unseen: Flows,
     /// What [`Directory::tally`] last gave, and for which version.
     tallied: ArcSwap<(u64, JobTally)>,
 }
 
-/// The running jobs at some time.
+/// The running jobs at some time, in the order of their submission.
 #[derive(Debug, Default)]
-struct Walked {
+pub(super) struct Walked {
     membership: u64,
-    jobs: Vec<Arc<JobEntry>>,
+    pub(super) jobs: Vec<Arc<JobEntry>>,
 }
 
 impl Directory {
@@ -94,7 +97,7 @@ impl Directory {
     }
 
     /// The running jobs, some of which may just have ended. Kept until one comes or goes.
-    fn walk(&self) -> Arc<Walked> {
+    pub(super) fn walk(&self) -> Arc<Walked> {
         // Before the walk: what comes or goes meanwhile has the next caller walk again.
         let membership = self.membership.load(Ordering::Acquire);
         let known = self.walked.load();
@@ -172,8 +175,16 @@ impl Directory {
         tally
     }
 
+    /// What ended jobs have read and written of which no task was looked at for timelines.
+    pub fn unseen(&self) -> &Flows {
+        &self.unseen
+    }
+
     /// Moves a job that is in its final state to the ended ones, and tells whoever waits.
     pub fn ended(&self, job: &Arc<JobEntry>) {
+        if job.timelines().claim_ended() {
+            self.unseen.add(&job.metrics());
+        }
         self.ended_by_state[job.state() as usize].fetch_add(1, Ordering::Relaxed);
         self.remembered_by_state[job.state() as usize].fetch_add(1, Ordering::Relaxed);
         self.finished.insert((job.finished_at().unwrap_or_default(), job.sequence()), Arc::clone(job));

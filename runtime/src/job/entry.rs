@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use arc_swap::ArcSwap;
 
 use super::events::EventQueue;
+use super::timelines::JobTimelines;
 use super::{JobMetrics, JobState, JobTimes, JobTotals, Rendered};
 use crate::plan::{JobGraph, Plan};
 use crate::shard::{ShardId, Signal};
@@ -32,6 +33,7 @@ pub struct JobEntry {
     live: ArcSwap<Vec<Arc<TaskStats>>>,
     last_metrics: OnceLock<JobMetrics>,
     times: JobTimes,
+    timelines: Arc<JobTimelines>,
     rendered: Rendered,
     ended: Signal,
     pub(super) stop_requested: Signal,
@@ -72,6 +74,7 @@ impl JobEntry {
             live: ArcSwap::from_pointee(Vec::new()),
             last_metrics: OnceLock::new(),
             times: JobTimes::default(),
+            timelines: Arc::default(),
             rendered: Rendered::default(),
             ended: Signal::new(),
             stop_requested: Signal::new(),
@@ -169,6 +172,16 @@ impl JobEntry {
     /// How long its batches, checkpoints and commits took, also after its end.
     pub fn times(&self) -> &JobTimes {
         &self.times
+    }
+
+    /// Whether these are the tasks that run.
+    pub(super) fn has_tasks(&self, tasks: &Arc<Vec<Arc<TaskStats>>>) -> bool {
+        Arc::ptr_eq(&self.live.load(), tasks)
+    }
+
+    /// What its tasks have done lately, second by second.
+    pub fn timelines(&self) -> &Arc<JobTimelines> {
+        &self.timelines
     }
 
     /// A place where the HTTP layer keeps what it has rendered of the job's body.

@@ -20,6 +20,7 @@ mod service;
 mod settings;
 mod slots;
 mod state;
+mod timelines;
 mod times;
 
 pub use entry::JobEntry;
@@ -31,6 +32,7 @@ pub use service::{DEFAULT_JOB_NAME, JobCounts, JobService, JobTally, SubmitError
 pub use settings::JobSettings;
 pub use slots::{JobScheduleStrategy, SlotCounts, SlotSettings, Tags};
 pub use state::JobState;
+pub use timelines::{JobTimelines, MetricKind, NodeMetric, NodeProbe, NodeReading, Ticker, Timelines, TimelinesStats};
 pub use times::JobTimes;
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use super::machine::Event;
 use super::refusal::config_errors;
 use super::saved::{SavedJob, Savepoints};
 use super::slots::Slots;
+use super::timelines::Timelines;
 use super::{JobEntry, JobIds, JobSettings, JobState, SavepointCounts, SlotCounts, Tags};
 use crate::config::{Examined, JobConfig, Problems, ReadOptions, examine_job, read_utf8};
 use crate::plan::{Plan, PlanOptions, plan, unset_variables};
@@ -146,6 +147,7 @@ struct Inner {
     slots: Arc<Slots>,
     savepoints: Arc<Savepoints>,
     times: NodeTimes,
+    timelines: Arc<Timelines>,
     ids: JobIds,
     stopping: shard::Signal,
 }
@@ -153,11 +155,13 @@ struct Inner {
 impl JobService {
     /// A service without jobs.
     pub fn new(shards: Shards, registry: Arc<Registry>, settings: JobSettings) -> Self {
+        let directory = Arc::new(Directory::default());
         Self(Arc::new(Inner {
             times: NodeTimes::new(shards.len()),
             shards,
             registry,
-            directory: Arc::new(Directory::default()),
+            timelines: Timelines::new(Arc::clone(&directory), settings.timelines_bytes_max),
+            directory,
             slots: Arc::new(Slots::new(settings.slots.clone())),
             savepoints: Arc::new(Savepoints::new(settings.savepoints_max, settings.savepoints_bytes_max)),
             settings: Arc::new(settings),
@@ -314,6 +318,12 @@ impl JobService {
     /// Slots, and jobs that wait for some.
     pub fn slots(&self) -> SlotCounts {
         self.0.slots.counts()
+    }
+
+    /// What node and jobs have done lately, second by second. Nothing is noted before
+    /// [`Timelines::start`](super::Timelines::start).
+    pub fn timelines(&self) -> &Arc<Timelines> {
+        &self.0.timelines
     }
 
     /// What is kept of jobs that can be gone on with.

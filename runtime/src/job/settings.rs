@@ -31,9 +31,14 @@ pub struct JobSettings {
     pub savepoints_max: usize,
     /// Bytes of all that state. Default 256 MiB.
     pub savepoints_bytes_max: u64,
+    /// Bytes of all timelines, at least [`JobSettings::TIMELINES_BYTES_MIN`]. Default 128 MiB.
+    pub timelines_bytes_max: u64,
 }
 
 impl JobSettings {
+    /// Of these 80 KiB are set aside for the node's own.
+    pub const TIMELINES_BYTES_MIN: u64 = 128 << 10;
+
     /// Jobs that ended before this moment are forgotten; both in milliseconds since 1970.
     pub(super) fn forgotten_before(&self, now_ms: i64) -> i64 {
         now_ms.saturating_sub(i64::try_from(self.history_expire.as_millis()).unwrap_or(i64::MAX))
@@ -55,6 +60,7 @@ impl Default for JobSettings {
             slots: SlotSettings::default(),
             savepoints_max: 1000,
             savepoints_bytes_max: 256 << 20,
+            timelines_bytes_max: 128 << 20,
         }
     }
 }

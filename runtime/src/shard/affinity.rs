@@ -30,7 +30,7 @@ pub(super) fn affinity() -> io::Result<Vec<usize>> {
 const MASK_WORDS: usize = 128;
 
 /// Lowers the calling thread's priority to a nice value; a thread that is already lower stays there.
-pub(super) fn lower_priority(nice: i32) -> io::Result<()> {
+pub(crate) fn lower_priority(nice: i32) -> io::Result<()> {
     // SAFETY: plain calls; 0 names the calling thread, because Linux keeps a nice value for each thread.
     let own = unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
     if own >= nice {

@@ -27,6 +27,7 @@ mod times;
 mod token;
 mod watchdog;
 
+pub(crate) use affinity::lower_priority;
 pub use affinity::pin_to as pin_thread;
 pub use blocking::{Blocking, BlockingError, run_blocking};
 pub use config::ShardsConfig;

@@ -69,6 +69,8 @@ pub struct VertexStats {
 pub struct TaskStats {
     /// The vertices that the task runs, in the order of the flow.
     pub vertices: Box<[VertexStats]>,
+    /// Which of the parallel instances of its chain it is, from 0.
+    pub index: usize,
     /// Batches processed.
     pub batches: Counter,
     /// Nanoseconds at work.
@@ -95,6 +97,7 @@ impl TaskStats {
                     tables: (0..tables).map(|_| TableStats::default()).collect(),
                 })
                 .collect(),
+            index: 0,
             batches: Counter::default(),
             busy_ns: Counter::default(),
             idle_ns: Counter::default(),
@@ -106,9 +109,15 @@ impl TaskStats {
         }
     }
 
+    /// The same for one of several parallel instances.
+    #[must_use]
+    pub fn of_instance(self, index: usize) -> Self {
+        Self { index, ..self }
+    }
+
     /// What the task is doing, at which vertex (0 where none is named), and for how many nanoseconds.
     pub fn activity(&self) -> (Activity, u32, u64) {
-        let packed = self.activity.load(Ordering::Relaxed);
+        let packed = self.activity.load(Ordering::Acquire);
         let since = self.since_ns.load(Ordering::Relaxed);
         let activity = Activity::ALL[(packed & 7) as usize];
         (activity, (packed >> 8) as u32, self.age_ns().saturating_sub(since))
@@ -147,7 +156,8 @@ impl TaskProbe {
         let packed = activity as u64 | (u64::from(vertex) << 8);
         if self.current.replace(packed) != packed {
             self.stats.since_ns.store(self.stats.age_ns(), Ordering::Relaxed);
-            self.stats.activity.store(packed, Ordering::Relaxed);
+            // Who sees it sees since when, too.
+            self.stats.activity.store(packed, Ordering::Release);
         }
     }
 
