@@ -15,6 +15,7 @@ mod heap;
 mod heap_profile;
 mod kept;
 mod load;
+mod own;
 mod sampler;
 mod stacks;
 mod text;
@@ -29,6 +30,7 @@ pub use heap_profile::{
     stop_heap_profiler,
 };
 pub use load::Loads;
+pub use own::OwnUsage;
 pub use sampler::{Part, Parts, Renewal, Renewed, Sample, Sampler, SamplerSettings, SamplerStats, StartError};
 pub use stacks::{CapturedStack, StackDump, StackRefused, StackSettings, StackStats, Stacks, ThreadStack};
 pub use threads::{ThreadSample, ThreadState};

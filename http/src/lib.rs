@@ -19,6 +19,7 @@ mod localtime;
 mod metrics;
 mod node;
 mod openapi;
+mod query;
 mod registry;
 mod reply;
 mod route;

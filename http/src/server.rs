@@ -111,6 +111,9 @@ pub enum StartError {
     /// What reads the machine does not start.
     #[error(transparent)]
     Sampler(#[from] egret_collectors::StartError),
+    /// What writes timelines does not start.
+    #[error("the thread that writes timelines could not be started: {0}")]
+    Timelines(#[source] std::io::Error),
 }
 
 /// The running server. Dropping it closes it without waiting for requests.
@@ -138,7 +141,7 @@ impl Server {
         localtime::load_zone();
         let (addresses, sockets) = claim_all(config, shards.len())?;
         let stats: Vec<_> = (0..shards.len()).map(|_| Arc::new(ShardStats::new(routes().count()))).collect();
-        let node = Arc::new(Node::new(config, addresses[0], shards.clone(), stats.clone())?);
+        let node = Arc::new(Node::new(config, addresses[0], shards.clone(), stats.clone(), jobs)?);
         jobs.set_tags(config.node.tags.clone());
         let mut server = Self { addresses, stats, stops: Vec::new() };
         for (index, sockets) in sockets.into_iter().enumerate() {

@@ -20,6 +20,7 @@ mod process;
 mod requests;
 mod select;
 mod text;
+mod timelines;
 mod timings;
 
 use std::cell::OnceCell;
@@ -169,6 +170,7 @@ fn sections() -> Vec<Section> {
         executors::BESIDE.section(),
         timings::EXECUTORS.section(),
         timings::TASKS.section(),
+        timelines::TIMELINES.section(),
         requests::HTTP.section(),
         requests::ROUTES.section(),
         jobs::LEFT_OUT.section(),
@@ -199,6 +201,7 @@ async fn write_all(text: &mut Exposition, live: Live) {
     write(text, &executors::BESIDE, &live).await;
     write(text, &timings::EXECUTORS, &times).await;
     write(text, &timings::TASKS, &live).await;
+    write(text, &timelines::TIMELINES, &live).await;
     write(text, &requests::HTTP, &live).await;
     write(text, &requests::ROUTES, &routes).await;
     write(text, &jobs::LEFT_OUT, &Items::one(jobs.left_out)).await;

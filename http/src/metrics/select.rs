@@ -1,7 +1,7 @@
 //! Which families a scraper asks for: `?name=egret_http*&name=job_count`, as Seastar has it.
 
 use super::family::About;
-use crate::seatunnel::decode_query;
+use crate::query;
 
 /// Names that a request may give.
 const NAMES_MAX: usize = 64;
@@ -35,7 +35,7 @@ impl Selection {
             if patterns.len() == NAMES_MAX {
                 return Err(format!("At most {NAMES_MAX} names may be asked for at once."));
             }
-            let value = decode_query(value).ok_or_else(|| format!("'{value}' is not encoded as a query must be."))?;
+            let value = query::decode(value).ok_or_else(|| format!("'{value}' is not encoded as a query must be."))?;
             patterns.push(match value.strip_suffix('*') {
                 Some(prefix) => Pattern::Prefix(prefix.to_owned()),
                 None => Pattern::Whole(value.into_owned()),

@@ -13,7 +13,7 @@ use crate::route::{RouteName, Verb};
 use crate::server::Faces;
 
 use super::heap::{self, HeapCall};
-use super::{Node, timings};
+use super::{Node, timelines, timings};
 
 /// What a request is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,7 @@ pub(crate) enum Endpoint {
     /// How long things take.
     Timings,
     Heap(HeapCall),
+    Timelines,
 }
 
 impl Endpoint {
@@ -65,7 +66,7 @@ const METRICS: Endpoint = Endpoint::Metrics(Scrape::Negotiated);
 const OPEN_METRICS: Endpoint = Endpoint::Metrics(Scrape::Selected(Format::OpenMetrics));
 
 /// All routes.
-pub(crate) static ROUTES: [Route; 12] = [
+pub(crate) static ROUTES: [Route; 13] = [
     route(Scope::V1, "/hazelcast/rest/cluster", Endpoint::Cluster),
     route(Scope::V1, "/hazelcast/health", Endpoint::Health),
     route(Scope::V1, "/hazelcast/rest/instance/metrics", METRICS_V1),
@@ -78,6 +79,7 @@ pub(crate) static ROUTES: [Route; 12] = [
     route(Scope::All, "/egret/heap/stop", Endpoint::Heap(HeapCall::Stop)),
     route(Scope::All, "/egret/heap/profile", Endpoint::Heap(HeapCall::Profile)),
     route(Scope::All, "/egret/heap", Endpoint::Heap(HeapCall::Show)),
+    route(Scope::All, "/egret/timelines", Endpoint::Timelines),
 ];
 
 /// The routes in the order of their positions.
@@ -112,15 +114,15 @@ pub(crate) fn find<'r>(faces: Faces, context_path: &str, path: &'r str) -> Optio
 
 /// Answers a request, whose method is the endpoint's.
 pub(crate) async fn handle(call: Call<'_>, head: &Parts, node: &Arc<Node>, jobs: &JobService) -> Reply {
+    let query = head.uri.query().unwrap_or_default();
     match (call.endpoint, call.argument) {
         (Endpoint::Health, argument) => health(argument).unwrap_or_else(|| Reply::not_found(call.path)),
         (Endpoint::Cluster, "") => cluster(node),
         (Endpoint::Metrics(how), "") => metrics::scrape(how, head, node, jobs).await,
         (Endpoint::OpenApi, "") => Reply::json(node.openapi.clone()),
-        (Endpoint::Timings, "") => {
-            timings::timings(node, jobs, head.uri.query().unwrap_or_default()).await.telling_time()
-        }
-        (Endpoint::Heap(call), "") => heap::handle(call, head.uri.query().unwrap_or_default(), node).await,
+        (Endpoint::Timings, "") => timings::timings(node, jobs, query).await.telling_time(),
+        (Endpoint::Heap(call), "") => heap::handle(call, query, node).await,
+        (Endpoint::Timelines, "") => timelines::handle(query, jobs).await,
         _ => Reply::not_found(call.path),
     }
 }
@@ -172,6 +174,7 @@ mod tests {
             assert_eq!(endpoint(faces, "/ctx", "/openapi.json"), Some(Endpoint::OpenApi));
             assert_eq!(endpoint(faces, "/ctx", "/egret/heap"), Some(Endpoint::Heap(HeapCall::Show)));
             assert_eq!(endpoint(faces, "/ctx", "/egret/heap/stop"), Some(Endpoint::Heap(HeapCall::Stop)));
+            assert_eq!(endpoint(faces, "/ctx", "/egret/timelines"), Some(Endpoint::Timelines));
         }
     }
 

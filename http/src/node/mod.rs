@@ -3,6 +3,7 @@
 
 mod api;
 mod heap;
+mod timelines;
 mod timings;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use egret_runtime::shard::{Shards, sleep};
 use futures_lite::future::or;
 
 use crate::auth::Guard;
+use crate::jobs::{JobService, Ticker};
 use crate::metrics::MetricsSettings;
 use crate::openapi;
 use crate::seatunnel::BuiltLists;
@@ -81,15 +83,18 @@ pub(crate) struct Node {
     pub(crate) sampler: Sampler,
     /// About how many bytes the next whole answer to a scrape takes.
     pub(crate) scrape_bytes: AtomicUsize,
+    /// Writes timelines for as long as the node is there.
+    _ticker: Ticker,
 }
 
 impl Node {
-    /// To be called from a thread that is no shard's: the sampler's thread may use the CPUs that this one may.
+    /// To be called from a thread that is no shard's: the threads that it starts may use the CPUs that this one may.
     pub(crate) fn new(
         config: &ServerConfig,
         address: SocketAddr,
         shards: Shards,
         stats: Vec<Arc<ShardStats>>,
+        jobs: &JobService,
     ) -> Result<Self, StartError> {
         find_heap_profiler();
         Ok(Self {
@@ -97,6 +102,7 @@ impl Node {
             port: address.port(),
             uuid: uuid(),
             shards,
+            _ticker: jobs.timelines().start(timelines::probe(stats.clone())).map_err(StartError::Timelines)?,
             stats,
             lists: BuiltLists::default(),
             openapi: openapi::render(&config.seatunnel, &config.auth),

@@ -51,11 +51,13 @@ pub(super) struct Operation {
     query: Vec<(&'static str, Value, &'static str)>,
     payload: Payload,
     answer: Answer,
+    /// What the query names may not be there.
+    may_be_unknown: bool,
 }
 
 impl Operation {
     fn get(summary: &'static str, answer: Answer) -> Self {
-        Self { summary, argument: None, query: Vec::new(), payload: Payload::Nothing, answer }
+        Self { summary, argument: None, query: Vec::new(), payload: Payload::Nothing, answer, may_be_unknown: false }
     }
 
     fn post(summary: &'static str, payload: Payload, answer: &'static str) -> Self {
@@ -162,7 +164,8 @@ impl Operation {
             node::Endpoint::Timings => {
                 let id = json!({"$ref": "#/components/schemas/Id"});
                 let timings = Self::get("How long things take", Answer::Json("Timings"));
-                Self { query: vec![("jobId", id, "A job whose timings are told, too.")], ..timings }
+                let query = vec![("jobId", id, "A job whose timings are told, too.")];
+                Self { query, may_be_unknown: true, ..timings }
             }
             node::Endpoint::Heap(HeapCall::Show) => Self::get("Live allocations by size", Answer::Json("Heap")),
             node::Endpoint::Heap(HeapCall::Start) => {
@@ -179,6 +182,10 @@ impl Operation {
             node::Endpoint::Heap(HeapCall::Profile) => {
                 let profile = "Who holds memory, as a gzipped profile of pprof's, for programs on the node's machine";
                 Self::get(profile, Answer::Bytes("application/octet-stream"))
+            }
+            node::Endpoint::Timelines => {
+                let lately = Self::get("What the node, or its jobs, have done lately", Answer::Json("Timelines"));
+                Self { query: timelines_query(), may_be_unknown: true, ..lately }
             }
         }]
     }
@@ -296,10 +303,10 @@ impl Operation {
 
     /// Errors that not every operation has.
     fn further_statuses(&self) -> impl Iterator<Item = &'static str> {
-        // A node may keep no logs; timings may be of no job; and an argument may lead to a path that is none.
+        // A node may keep no logs; a job may be unknown; and an argument may lead to a path that is none.
         let of_logs =
             matches!(self.answer, Answer::JsonOrText(..) | Answer::Text(LOGS_HTML) | Answer::Json("LogNames"));
-        let not_found = of_logs || self.tells_time() || self.argument.is_some();
+        let not_found = of_logs || self.argument.is_some() || self.may_be_unknown;
         let with_body = !matches!(self.payload, Payload::Nothing);
         let of_heap = self.is_of_profiler() || matches!(self.answer, Answer::Json("Heap"));
         [(not_found, "404"), (with_body, "413"), (of_heap, "501")]
@@ -341,4 +348,26 @@ fn submit_query(with_format: bool) -> Vec<(&'static str, Value, &'static str)> {
         query.push(("format", json!({"type": "string", "enum": ["json", "hocon"]}), "How the config is written."));
     }
     query
+}
+
+fn timelines_query() -> Vec<(&'static str, Value, &'static str)> {
+    let or_all = |schema: Value| json!({"anyOf": [schema, {"const": "*"}]});
+    let time = || json!({"type": "integer", "format": "int64"});
+    vec![
+        (
+            "jobId",
+            or_all(json!({"$ref": "#/components/schemas/Id"})),
+            "A job, summed over its tasks, or all running ones; without it the node.",
+        ),
+        (
+            "vertexId",
+            or_all(json!({"type": "integer"})),
+            "The tasks of a vertex of the job, or of all, each by itself.",
+        ),
+        ("index", json!({"type": "integer", "minimum": 0}), "One of the vertex' parallel tasks."),
+        ("metric", json!({"type": "string"}), "Names with commas between them; all when it is left out."),
+        ("resolution", json!({"type": "integer", "enum": [1, 10, 60]}), "Length of a slot in seconds; 1 by default."),
+        ("start", time(), "Unix seconds; negative ones count back from now. The last 60 slots by default."),
+        ("end", time(), "Unix seconds, excluded; negative ones count back from now. Now by default."),
+    ]
 }

@@ -35,7 +35,6 @@ use error::{EMPTY_JOB_ID, java_long};
 pub(crate) use list::BuiltLists;
 use list::{ListKind, Lists};
 pub(crate) use logs::{LOGS_HTML, LOGS_PLAIN};
-pub(crate) use query::decode_query;
 pub use tags::read_tags;
 
 /// The form of job ids in the answers of submit-job and stop-job over v1.

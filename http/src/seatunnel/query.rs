@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::Face;
 use super::error::{BAD_PARAMS, SAVEPOINT_WITHOUT_ID, java_long};
 use crate::jobs::Syntax;
+use crate::query;
 
 /// What a submission says beside its config.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,32 +73,12 @@ impl SubmitParams {
     }
 }
 
-/// Decodes a part of any query; `None` when a `%` has no two digits behind it.
-pub(crate) fn decode_query(text: &str) -> Option<Cow<'_, str>> {
-    decode(text).ok()
-}
-
-/// Decodes `%41` and `+`; bytes that are no UTF-8 become U+FFFD.
+/// Decodes `%41` and `+`.
+///
+/// # Errors
+/// With the text for the client.
 pub(super) fn decode(text: &str) -> Result<Cow<'_, str>, String> {
-    if !text.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
-        return Ok(Cow::Borrowed(text));
-    }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let mut digit = || rest.next().and_then(|byte| char::from(byte).to_digit(16));
-                match (digit(), digit()) {
-                    (Some(high), Some(low)) => (high * 16 + low) as u8,
-                    _ => return Err(BAD_PARAMS.to_owned()),
-                }
-            }
-            plain => plain,
-        });
-    }
-    Ok(Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()))
+    query::decode(text).ok_or_else(|| BAD_PARAMS.to_owned())
 }
 
 #[cfg(test)]

@@ -228,7 +228,40 @@ fn bodies_of_the_node_are_as_expected_and_as_described() {
     }
     node.ask("the profiler is on", "GET", "/egret/heap/profile", "");
     node.ask("the profiler is on", "POST", "/egret/heap/stop", "");
+    timelines(&running, &mut node);
     node.finish();
+}
+
+/// What is asked of the timelines of a job, and what is refused.
+fn timelines(running: &Running, node: &mut Recorder) {
+    let config = config("runs", &json!({"rows": 5, "endless": true}));
+    let length = config.len();
+    let head = format!("POST /submit-job?jobId=7 HTTP/1.1\r\nhost: egret\r\ncontent-length: {length}\r\n\r\n");
+    assert_eq!(running.client().send(head + &config).response().status, 200);
+    let mut client = running.client();
+    eventually("the job is looked at", || {
+        let told: Value =
+            serde_json::from_slice(&client.get("/egret/timelines?jobId=7&vertexId=*").body).expect("JSON");
+        told["series"].as_array().is_some_and(|series| !series.is_empty())
+    });
+    for query in [
+        "metric=rows_read,memory_bytes&start=-5",
+        "jobId=*&metric=rows_written",
+        "jobId=7&resolution=60",
+        "jobId=7&vertexId=*",
+        "jobId=7&vertexId=2&index=0&metric=rows_in",
+        "jobId=8",
+        "jobId=7&vertexId=9",
+        "jobId=7&vertexId=1&index=1",
+        "jobId=7&metric=memory_bytes",
+        "metric=%zz",
+        "resolution=5",
+        "start=8&end=7",
+        "vertexId=1",
+        "since=1",
+    ] {
+        node.get(&format!("/egret/timelines?{query}"));
+    }
 }
 
 #[test]
