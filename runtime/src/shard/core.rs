@@ -13,7 +13,7 @@ use crossbeam::queue::{ArrayQueue, SegQueue};
 use super::driver::words_of;
 use super::group::GroupState;
 use super::local;
-use super::stats::{Counters, ExecutorStats, Side};
+use super::stats::{Counters, ExecutorStats, Queues, Side};
 use super::times::ExecutorTimes;
 use super::{MailboxFull, ShardId};
 
@@ -250,26 +250,38 @@ impl Core {
         self.clock(Instant::now())
     }
 
-    pub(super) fn stats(&self) -> ExecutorStats {
+    pub(super) fn queues(&self) -> Queues {
         let counters = &self.counters;
         // The executor goes on meanwhile: the two may be of different moments.
         let done = counters.commands_done.get();
         let commands = counters.commands.get();
+        Queues {
+            ready: counters.ready.get(),
+            messages: self.mailbox.len() as u64,
+            messages_max: self.mailbox.capacity() as u64,
+            commands,
+            commands_running: commands.saturating_sub(done),
+        }
+    }
+
+    pub(super) fn stats(&self) -> ExecutorStats {
+        let counters = &self.counters;
+        let queues = self.queues();
         ExecutorStats {
             name: self.name.clone(),
             shard: self.shard,
             side: self.side,
             cpu: self.cpu,
             progress: counters.progress.get(),
-            mailbox_depth: self.mailbox.len(),
+            mailbox_depth: queues.messages as usize,
             mailbox_capacity: self.mailbox.capacity(),
             mailbox_refused: counters.refused(),
             tasks: counters.tasks.get(),
-            ready: counters.ready.get(),
+            ready: queues.ready,
             started: counters.started.get(),
             panicked: counters.panicked.get(),
-            commands,
-            commands_running: commands.saturating_sub(done),
+            commands: queues.commands,
+            commands_running: queues.commands_running,
             slices: counters.polls.get(),
             busy_ns: counters.busy_ns.get(),
             longest_slice_ns: counters.longest_poll_ns.get(),

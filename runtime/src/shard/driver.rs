@@ -132,7 +132,10 @@ impl Driver {
             if self.has_to_end() {
                 return Poll::Ready(());
             }
-            if let Some((group, task)) = self.token.next() {
+            let next = self.token.next();
+            // The one that runs does not wait.
+            self.core.counters.ready.set(self.token.ready() as u64);
+            if let Some((group, task)) = next {
                 now = self.poll_task(group, task, now);
             } else if self.fall_asleep() {
                 break;
@@ -202,7 +205,6 @@ impl Driver {
         if self.core.take_sweep() {
             self.drop_cancelled();
         }
-        self.core.counters.ready.set(self.token.ready() as u64);
     }
 
     fn take_message(&mut self, Sent { message: Message { group, build }, at }: Sent, now: u64) {

@@ -39,7 +39,7 @@ pub use probe::{HostProblem, probe_host, probe_host_for};
 pub use shards::{Shards, StartError, StopError};
 pub use signal::{Signal, SignalWait};
 pub use stall::{NamedLater, StackHook, StackSource, StallSettings, WithLines};
-pub use stats::{ExecutorStats, Side};
+pub use stats::{ExecutorStats, Queues, Side};
 pub use times::{ExecutorTime, ExecutorTimes, TimedExecutor};
 pub use watchdog::{FatalAction, Stall};
 

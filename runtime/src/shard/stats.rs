@@ -1,5 +1,6 @@
 //! What is counted for each executor.
 
+use std::ops::Add;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::ShardId;
@@ -98,6 +99,35 @@ pub struct ExecutorStats {
     pub stalls: u64,
     /// Nanoseconds of CPU time of these steps.
     pub stall_cpu_ns: u64,
+}
+
+/// Queues and commands of some executors, together, at a moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Queues {
+    /// Tasks that are ready to run.
+    pub ready: u64,
+    /// Messages that wait in mailboxes.
+    pub messages: u64,
+    /// Messages that the mailboxes hold at most.
+    pub messages_max: u64,
+    /// Commands taken from mailboxes since the start, each of which starts a task.
+    pub commands: u64,
+    /// Commands of those whose task has not ended yet.
+    pub commands_running: u64,
+}
+
+impl Add for Queues {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            ready: self.ready + other.ready,
+            messages: self.messages + other.messages,
+            messages_max: self.messages_max + other.messages_max,
+            commands: self.commands + other.commands,
+            commands_running: self.commands_running + other.commands_running,
+        }
+    }
 }
 
 impl Counters {

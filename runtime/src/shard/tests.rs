@@ -100,6 +100,40 @@ fn blocking_work_is_awaited_from_an_executor() {
     shards.stop(STOP).expect("stop");
 }
 
+#[test]
+fn the_task_that_runs_is_not_one_of_those_that_wait() {
+    use futures_lite::future::yield_now;
+    let (shards, front, _) = start(one_cpu());
+    let waiting = {
+        let shards = shards.clone();
+        move || shards.queues(Side::Front).ready
+    };
+    let alone = waiting.clone();
+    assert_eq!(block_on(front.call(|| async move { alone() })), Ok(0));
+    let beside_three = front.call(|| async move {
+        let stop = Rc::new(Cell::new(false));
+        for _ in 0..3 {
+            let stop = stop.clone();
+            spawn_local(async move {
+                while !stop.get() {
+                    yield_now().await;
+                }
+            });
+        }
+        // They have begun once this one was behind them.
+        yield_now().await;
+        let seen = waiting();
+        stop.set(true);
+        seen
+    });
+    assert_eq!(block_on(beside_three), Ok(3));
+    assert!(eventually(|| shards.queues(Side::Front).ready == 0));
+    let (front, all) = (shards.queues(Side::Front), shards.queues(Side::Front) + shards.queues(Side::Work));
+    assert_eq!((front.commands, front.commands_running, front.messages), (2, 0, 0));
+    assert_eq!(all.messages_max, 2 * ShardsConfig::default().mailbox_capacity as u64);
+    shards.stop(STOP).expect("stop");
+}
+
 /// Shards that no tick and no watchdog wakes: what gets on here gets on by itself.
 fn start_unguarded() -> (Shards, FrontHandle, WorkHandle) {
     let cpu = affinity::affinity().expect("affinity")[0];
