@@ -172,7 +172,7 @@ pub struct SamplerStats {
     pub late: u64,
     /// Requests that took an old sample because too many waited.
     pub refused: u64,
-    /// Requests that wait now, and some that have given up.
+    /// Requests that wait now.
     pub waiting: usize,
 }
 

@@ -8,7 +8,7 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use super::Parts;
-use super::shared::Shared;
+use super::shared::{Shared, Waiter};
 
 /// How a wait for new samples ended. The newest ones may be taken in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,11 +31,13 @@ pub struct Renewed {
     parts: Parts,
     /// When it was first polled.
     asked: Option<Instant>,
+    /// Its place among those who wait, once it waits.
+    waiter: Option<Arc<Waiter>>,
 }
 
 impl Renewed {
     pub(super) fn new(shared: Arc<Shared>, parts: Parts) -> Self {
-        Self { shared, parts, asked: None }
+        Self { shared, parts, asked: None, waiter: None }
     }
 
     fn outcome(&self, asked: Instant) -> Option<Renewal> {
@@ -54,14 +56,26 @@ impl Future for Renewed {
         if let Some(outcome) = self.outcome(asked) {
             return Poll::Ready(outcome);
         }
-        // A wake may have been for another part: the waker is gone then.
-        if !self.shared.leave(cx.waker().clone()) {
+        let waiter = self.waiter.clone().unwrap_or_default();
+        if !self.shared.leave(&waiter, cx.waker()) {
             return Poll::Ready(Renewal::Refused);
+        }
+        if self.waiter.is_none() {
+            self.shared.begin_wait();
+            self.waiter = Some(waiter);
         }
         self.shared.ask(self.parts);
         match self.outcome(asked) {
             Some(outcome) => Poll::Ready(outcome),
             None => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Renewed {
+    fn drop(&mut self) {
+        if self.waiter.is_some() {
+            self.shared.end_wait();
         }
     }
 }

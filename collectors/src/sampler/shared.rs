@@ -1,13 +1,14 @@
 //! What the sampler's thread and those who ask share. Nobody who asks blocks on it.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use atomic_waker::AtomicWaker;
 use crossbeam::queue::ArrayQueue;
 
 use super::{Part, Parts, Sample, SamplerSettings, SamplerStats};
@@ -32,7 +33,10 @@ pub(super) struct Shared {
     unanswered_since: AtomicU64,
     /// When each part was last tried, whatever came of it, by [`Shared::clock`].
     tried: [AtomicU64; Part::ALL.len()],
-    waiters: ArrayQueue<Waker>,
+    /// Those to be called after the next sample; some may have given up.
+    waiters: ArrayQueue<Arc<Waiter>>,
+    /// Those who wait and have not given up.
+    waiting: AtomicUsize,
     silence_told: AtomicBool,
     stopping: AtomicBool,
     thread: OnceLock<Thread>,
@@ -41,6 +45,13 @@ pub(super) struct Shared {
     panics: AtomicU64,
     late: AtomicU64,
     refused: AtomicU64,
+}
+
+/// One who waits for a sample.
+#[derive(Debug, Default)]
+pub(super) struct Waiter {
+    waker: AtomicWaker,
+    is_queued: AtomicBool,
 }
 
 impl fmt::Debug for Shared {
@@ -61,6 +72,7 @@ impl Shared {
             unanswered_since: AtomicU64::new(0),
             tried: Default::default(),
             waiters: ArrayQueue::new(settings.waiters_max),
+            waiting: AtomicUsize::new(0),
             silence_told: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             thread: OnceLock::new(),
@@ -116,17 +128,30 @@ impl Shared {
         }
     }
 
-    /// Leaves a waker, to be called after the next sample. False when there is no room for it, which is counted.
+    /// Counts one who waits, until [`Shared::end_wait`].
+    pub(super) fn begin_wait(&self) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn end_wait(&self) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Has a waker called after the next sample. False when there is no room, which is counted. A waiter that is in the
+    /// queue, because it was polled for another reason than a call, stays where it is.
     ///
     /// Look for a sample again afterwards: it may have come just before.
-    pub(super) fn leave(&self, waker: Waker) -> bool {
-        let left = self.waiters.push(waker).is_ok();
-        if !left {
+    pub(super) fn leave(&self, waiter: &Arc<Waiter>, waker: &Waker) -> bool {
+        waiter.waker.register(waker);
+        // Pairs with that of `wake_waiters`: either the waiter is seen there with this waker, or it is out of the queue.
+        if !waiter.is_queued.swap(true, Ordering::SeqCst) && self.waiters.push(waiter.clone()).is_err() {
+            waiter.is_queued.store(false, Ordering::SeqCst);
             self.refused.fetch_add(1, Ordering::Relaxed);
+            return false;
         }
-        // Pairs with that of `wake_waiters`: either the thread sees the waker, or the caller sees the sample.
+        // Pairs with that of `wake_waiters`: either the thread sees the waiter, or the caller sees the sample.
         fence(Ordering::SeqCst);
-        left
+        true
     }
 
     pub(super) fn note_late(&self) {
@@ -147,8 +172,14 @@ impl Shared {
             panics: self.panics.load(Ordering::Relaxed),
             late: self.late.load(Ordering::Relaxed),
             refused: self.refused.load(Ordering::Relaxed),
-            waiting: self.waiters.len(),
+            waiting: self.waiting.load(Ordering::Relaxed),
         }
+    }
+
+    /// Places in the queue that are taken.
+    #[cfg(test)]
+    pub(super) fn places(&self) -> usize {
+        self.waiters.len()
     }
 
     pub(super) fn stop(&self) {
@@ -190,8 +221,9 @@ impl Shared {
         // Pairs with that of `leave`.
         fence(Ordering::SeqCst);
         for _ in 0..self.waiters.len() {
-            let Some(waker) = self.waiters.pop() else { break };
-            waker.wake();
+            let Some(waiter) = self.waiters.pop() else { break };
+            waiter.is_queued.swap(false, Ordering::SeqCst);
+            waiter.waker.wake();
         }
     }
 

@@ -99,6 +99,30 @@ fn settings_that_make_no_sense_are_refused() {
     assert_eq!(refused(short), "load_window is 1ms; it must be 100ms to 3600s");
 }
 
+#[test]
+fn who_is_polled_again_before_a_sample_comes_waits_once() {
+    use std::future::Future as _;
+    use std::task::{Context, Waker};
+    let hanging = Hanging::new();
+    let sampler = Sampler::start_at(hanging.folder.path(), settings(Duration::from_secs(3600))).expect("a sampler");
+    let mut cx = Context::from_waker(Waker::noop());
+    let (mut one, mut other) = (sampler.renewed(Part::Vitals), sampler.renewed(Part::Vitals));
+    for renewed in [&mut one, &mut other] {
+        (0..5).for_each(|_| assert!(std::pin::Pin::new(&mut *renewed).poll(&mut cx).is_pending()));
+    }
+    let places = || sampler.shared().places();
+    assert_eq!((sampler.stats().waiting, places()), (2, 2));
+    drop(other);
+    assert_eq!((sampler.stats().waiting, places()), (1, 2), "who has given up is found out with the next sample");
+    eventually("the other has its sample", || {
+        hanging.release();
+        std::pin::Pin::new(&mut one).poll(&mut cx).is_ready()
+    });
+    drop(one);
+    // Who looks for itself may see a sample before it is called.
+    eventually("nobody waits", || (sampler.stats().waiting, places()) == (0, 0));
+}
+
 /// A root below which `/proc/loadavg` lets nobody open it until something writes there.
 struct Hanging {
     folder: tempfile::TempDir,
@@ -143,7 +167,7 @@ fn a_sampler_that_hangs_leaves_waits_bounded_and_the_old_values() {
     assert_eq!(outcomes.last(), Some(&Renewal::Refused), "{outcomes:?}");
     let stats = sampler.stats();
     assert!(stats.late >= 1 && stats.refused >= 1, "{stats:?}");
-    assert_eq!(stats.waiting, 3);
+    assert_eq!((stats.waiting, sampler.shared().places()), (0, 3), "those who gave up still have their places");
     eventually("it answers again", || {
         hanging.release();
         sampler.wait(Part::Vitals, Duration::from_millis(20)) == Renewal::Fresh
