@@ -6,6 +6,7 @@
 pub mod http;
 pub mod node;
 pub mod program;
+pub mod stopped;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
