@@ -15,6 +15,7 @@ mod load;
 mod node;
 mod random;
 mod running_jobs;
+mod scrape;
 mod show;
 mod slow_clients;
 mod submits;
@@ -49,6 +50,8 @@ enum Benchmark {
     Fake(fake::Options),
     /// Copies of files, csv to json and parquet and json to parquet, beside DuckDB: rates, CPU, memory.
     Files(files::Options),
+    /// Scrapes of metrics and system-monitoring-information: latency, CPU, beside the node exporter.
+    Scrape(scrape::Options),
     /// A node without work: time to its first answer, memory, CPU.
     Idle(idle::Options),
     /// A healthy client before, beside and after thousands of slow and idle ones.
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Benchmark::Flood(options) => stoppable(|watch| flood::run(&options, watch)),
         Benchmark::Fake(options) => stoppable(|watch| fake::run(&options, watch)),
         Benchmark::Files(options) => stoppable(|watch| files::run(&options, watch)),
+        Benchmark::Scrape(options) => stoppable(|watch| scrape::run(&options, watch)),
         Benchmark::Idle(options) => stoppable(|watch| idle::run(&options, watch)),
         Benchmark::SlowClients(options) => stoppable(|watch| slow_clients::run(&options, watch)),
     };

@@ -3,7 +3,7 @@
 //! Jobs stand still or spin, lists are asked for or not, over one face or the other: each combination is a round, and
 //! all that is asked in it is asked at the same time by clients of their own.
 
-mod jobs;
+pub mod jobs;
 mod report;
 
 use std::error::Error;
