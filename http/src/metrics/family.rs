@@ -175,14 +175,11 @@ const fn ours<S>(
     assert!(is_plain(name), "a name has small letters, digits and single underscores between them");
     assert!(is_sentence(help), "a help is a sentence on one line: it begins with a capital and ends with a period");
     let base = base_of(kind, name);
+    assert!(!has_any(base, &NO_BASE_UNITS), "units are seconds, bytes and ratio");
+    assert!(!has_any(base, &UNITS) || !unit_of(base).is_empty(), "the unit stands at the end of the name");
     let mut index = 0;
     while index < RESERVED.len() {
         assert!(!ends_with(base, RESERVED[index]), "the name ends in what another kind of family ends in");
-        index += 1;
-    }
-    index = 0;
-    while index < NO_BASE_UNITS.len() {
-        assert!(!has_word(base, NO_BASE_UNITS[index]), "units are seconds, bytes and ratio");
         index += 1;
     }
     let about = About { base, kind, unit: unit_of(base), labels: &[], help, from, is_original: false };
@@ -205,6 +202,8 @@ impl<S> Family<S> {
 
 /// What the names of families of other kinds, or their samples, end in.
 const RESERVED: [&str; 6] = ["_total", "_info", "_bucket", "_count", "_sum", "_created"];
+
+const UNITS: [&str; 3] = ["seconds", "bytes", "ratio"];
 
 /// Words for units that are none of the base ones, and shares.
 const NO_BASE_UNITS: [&str; 21] = [
@@ -242,16 +241,16 @@ const fn base_of(kind: Kind, name: &'static str) -> &'static str {
     name.split_at(name.len() - suffix.len()).0
 }
 
+/// The unit that the name ends in, or nothing.
 const fn unit_of(base: &str) -> &'static str {
-    if ends_with(base, "_seconds") {
-        "seconds"
-    } else if ends_with(base, "_bytes") {
-        "bytes"
-    } else if ends_with(base, "_ratio") {
-        "ratio"
-    } else {
-        ""
+    let mut index = 0;
+    while index < UNITS.len() {
+        if has_word(base, UNITS[index]) && ends_with(base, UNITS[index]) {
+            return UNITS[index];
+        }
+        index += 1;
     }
+    ""
 }
 
 const fn is(text: &str, other: &str) -> bool {
@@ -277,6 +276,18 @@ const fn has_at(text: &str, part: &str, place: usize) -> bool {
         index += 1;
     }
     true
+}
+
+/// Whether any of the words stands between underscores.
+const fn has_any(text: &str, words: &[&str]) -> bool {
+    let mut index = 0;
+    while index < words.len() {
+        if has_word(text, words[index]) {
+            return true;
+        }
+        index += 1;
+    }
+    false
 }
 
 /// Whether `word` stands between underscores.
@@ -358,6 +369,7 @@ mod tests {
         assert!(refused(|| counter("egret_tasks_sum_total", "Tasks.", "", nothing)));
         assert!(refused(|| gauge("egret_wait_ms", "Time.", "", nothing)));
         assert!(refused(|| gauge("egret_millis_waited", "Time.", "", nothing)));
+        assert!(refused(|| gauge("egret_heap_bytes_max", "Most bytes.", "", nothing)));
         assert!(refused(|| histogram("egret_wait_bytes", "Time.", "", nothing)));
         assert!(refused(|| info("egret_build", "The program.", "", nothing)));
         assert!(refused(|| original(Kind::Gauge, "egret_x", &[], "X.", "", nothing)));

@@ -23,12 +23,14 @@ mod text;
 mod timelines;
 mod timings;
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use egret_collectors::{Details, Parts, Sample, Vitals, heap_profiler};
 use egret_runtime::logs::LogStats;
+use egret_runtime::metrics::Times;
 use egret_runtime::shard::{ExecutorStats, give_way};
 use http::request;
 
@@ -90,6 +92,8 @@ struct Live {
     tally: JobTally,
     counts: JobCounts,
     executors: OnceCell<Vec<ExecutorStats>>,
+    /// Where durations are added up, for one histogram after the other.
+    times: Rc<RefCell<Times>>,
 }
 
 impl Live {
@@ -103,6 +107,7 @@ impl Live {
             tally: jobs.tally(),
             counts: jobs.counts(),
             executors: OnceCell::new(),
+            times: Rc::default(),
         }
     }
 
@@ -184,7 +189,6 @@ async fn write_all(text: &mut Exposition, live: Live) {
     let jobs = Jobs::gather(&live, text).await;
     let executors =
         if text.wants(&executors::EXECUTORS) { executors::executors(&live) } else { Items::new(&executors::EXECUTORS) };
-    let times = timings::executors(&live);
     let routes = requests::used_routes(&live);
     let live = Items::one(live);
     write(text, &original::CLUSTER, &live).await;
@@ -199,7 +203,7 @@ async fn write_all(text: &mut Exposition, live: Live) {
     write(text, &node::NODE, &live).await;
     write(text, &executors::EXECUTORS, &executors).await;
     write(text, &executors::BESIDE, &live).await;
-    write(text, &timings::EXECUTORS, &times).await;
+    write(text, &timings::EXECUTORS, &live).await;
     write(text, &timings::TASKS, &live).await;
     write(text, &timelines::TIMELINES, &live).await;
     write(text, &requests::HTTP, &live).await;

@@ -1,8 +1,10 @@
 //! The HTTP layer: connections, what was refused, and each route.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
-use egret_runtime::metrics::Counter;
+use egret_runtime::metrics::{Counter, Times};
 
 use super::Live;
 use super::family::{Table, counter, gauge, histogram};
@@ -14,24 +16,24 @@ use crate::route::routes;
 const COUNTERS: &str = "counters of the shards";
 const ROUTES_OF: &str = "counters of the route, of all shards";
 
-/// Bounds of the buckets of requests, as they are written and in nanoseconds.
-const BOUNDS: [(&str, u64); 16] = [
-    ("0.0001", 100_000),
-    ("0.00025", 250_000),
-    ("0.0005", 500_000),
-    ("0.001", 1_000_000),
-    ("0.0025", 2_500_000),
-    ("0.005", 5_000_000),
-    ("0.01", 10_000_000),
-    ("0.025", 25_000_000),
-    ("0.05", 50_000_000),
-    ("0.1", 100_000_000),
-    ("0.25", 250_000_000),
-    ("0.5", 500_000_000),
-    ("1.0", 1_000_000_000),
-    ("2.5", 2_500_000_000),
-    ("5.0", 5_000_000_000),
-    ("10.0", 10_000_000_000),
+/// Bounds of the buckets of requests, in nanoseconds: 0.1 ms to 10 s.
+const BOUNDS: [u64; 16] = [
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    25_000_000,
+    50_000_000,
+    100_000_000,
+    250_000_000,
+    500_000_000,
+    1_000_000_000,
+    2_500_000_000,
+    5_000_000_000,
+    10_000_000_000,
 ];
 
 /// A counter of a shard.
@@ -97,6 +99,7 @@ fn sum(live: &Live, counter: Of) -> u64 {
 pub(super) struct Route {
     node: Arc<Node>,
     position: usize,
+    times: Rc<RefCell<Times>>,
 }
 
 pub(super) static ROUTES: Table<Route> = Table {
@@ -120,13 +123,11 @@ pub(super) static ROUTES: Table<Route> = Table {
             "From the end of a head to the answer.",
             "buckets of the route, of all shards",
             |route, out| {
-                let bounds = BOUNDS.map(|(_, bound)| bound);
-                let (mut counts, mut sum) = ([0; BOUNDS.len() + 1], 0u64);
-                for times in route.node.stats.iter().filter_map(|shard| shard.routes[route.position].time()) {
-                    times.count_up_to(&bounds, &mut counts);
-                    sum = sum.saturating_add(times.sum());
-                }
-                out.histogram(&BOUNDS, &counts, sum);
+                let mut times = route.times.borrow_mut();
+                times.clear();
+                let shards = route.node.stats.iter().filter_map(|shard| shard.routes[route.position].time());
+                shards.for_each(|buckets| times.add(buckets));
+                out.histogram(&[], &BOUNDS, &times);
             },
         ),
     ],
@@ -137,21 +138,9 @@ pub(super) fn used_routes(live: &Live) -> Items<Route> {
     let mut items = Items::new(&ROUTES);
     for (position, route) in routes().enumerate() {
         if live.node.stats.iter().any(|shard| shard.routes[position].time().is_some()) {
-            items.push(&[route.api, route.path, route.verb.method()], Route { node: live.node.clone(), position });
+            let route_of = Route { node: live.node.clone(), position, times: live.times.clone() };
+            items.push(&[route.api, route.path, route.verb.method()], route_of);
         }
     }
     items
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bounds_are_written_as_they_are_and_rise() {
-        for (text, nanos) in BOUNDS {
-            assert_eq!(text.parse::<f64>(), Ok(nanos as f64 / 1e9));
-        }
-        assert!(BOUNDS.windows(2).all(|pair| pair[0].1 < pair[1].1));
-    }
 }

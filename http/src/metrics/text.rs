@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use egret_runtime::metrics::Times;
 use egret_runtime::row::text::write_double;
 
 use super::family::{About, Kind, Table};
@@ -153,19 +154,17 @@ impl Samples<'_> {
         self.line(self.family.kind.suffix(), labels, None, value.into());
     }
 
-    /// A histogram: how many durations were up to each bound, in rising order, and over all bounds behind them; none
-    /// counts twice. `sum` is that of all durations in nanoseconds.
-    pub(super) fn histogram(&mut self, bounds: &[(&str, u64)], counts: &[u64], sum: u64) {
+    /// A histogram whose labels have these values. The bounds of its buckets are nanoseconds, and rise.
+    pub(super) fn histogram<const N: usize>(&mut self, labels: &[&str], bounds: &[u64; N], times: &Times) {
         debug_assert_eq!(self.family.kind, Kind::Histogram, "{} has no buckets", self.family.base);
-        debug_assert_eq!(counts.len(), bounds.len() + 1, "a count for each bound and one for what is over them");
-        let bounds = bounds.iter().map(|(text, _)| *text).chain(["+Inf"]);
-        let mut up_to = 0u64;
-        for (bound, count) in bounds.zip(counts) {
-            up_to = up_to.saturating_add(*count);
-            self.line("_bucket", &[], Some(bound), up_to.into());
+        for (bound, count) in bounds.iter().zip(times.at_most(bounds)) {
+            let mut buffer = ryu::Buffer::new();
+            let bound = buffer.format_finite(Duration::from_nanos(*bound).as_secs_f64());
+            self.line("_bucket", labels, Some(bound), count.into());
         }
-        self.line("_count", &[], None, up_to.into());
-        self.line("_sum", &[], None, nanos(sum));
+        self.line("_bucket", labels, Some("+Inf"), times.count().into());
+        self.line("_count", labels, None, times.count().into());
+        self.line("_sum", labels, None, nanos(times.sum()));
     }
 
     fn line(&mut self, suffix: &str, labels: &[&str], bound: Option<&str>, value: Value) {
@@ -233,6 +232,8 @@ fn write_value(text: &mut String, value: Value, is_original: bool) {
 
 #[cfg(test)]
 mod tests {
+    use egret_runtime::metrics::Buckets;
+
     use super::super::family::{Family, counter, gauge, histogram, info, original};
     use super::*;
 
@@ -245,10 +246,15 @@ mod tests {
     static BUILD: Family<()> = info("egret_build_info", "The program.", "", nothing).by(&["version"]);
     static SHARE: Family<()> = gauge("egret_share_ratio", "Share.", "", nothing);
 
-    const BOUNDS: &[(&str, u64)] = &[("0.001", 1_000_000), ("0.5", 500_000_000)];
-
     fn exposition(format: Format) -> Exposition {
         Exposition::new(format, Selection::default(), "sea\"tunnel", 0)
+    }
+
+    fn times() -> Times {
+        let (buckets, mut times) = (Buckets::default(), Times::default());
+        [500_000, 2_000_000, 97_500_000, 2_400_000_000].into_iter().for_each(|nanos| buckets.record(nanos));
+        times.add(&buckets);
+        times
     }
 
     fn written(format: Format) -> String {
@@ -261,7 +267,7 @@ mod tests {
                 "process_cpu_seconds" => samples.value(1e7),
                 "egret_rows" => samples.labelled(&["a\\b\nc"], 10_000_000u64),
                 "egret_build" => samples.labelled(&["0.1.0"], 1u64),
-                _ => samples.histogram(BOUNDS, &[1, 2, 1], 2_500_000_000),
+                _ => samples.histogram(&[], &[1_000_000, 500_000_000], &times()),
             }
         }
         text.end()

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use hdrhistogram::Histogram;
 
-use super::layout::{MAX, ROW, ROWS, index_of, middle_of, upper_of};
+use super::layout::{MAX, ROW, ROWS, index_of, middle_of};
 
 /// The buckets of a power of two.
 type Row = [AtomicU64; ROW];
@@ -77,26 +77,6 @@ impl Buckets {
         }
     }
 
-    /// Adds how many durations were up to each of the bounds, which are nanoseconds in rising order, and behind them how
-    /// many were over all; none counts twice. A duration that is less than 1/64 under a bound may count as over it.
-    pub fn count_up_to(&self, bounds: &[u64], counts: &mut [u64]) {
-        let mut place = 0;
-        for (number, row) in self.rows() {
-            for (column, count) in row.iter().enumerate() {
-                let count = count.load(Ordering::Relaxed);
-                if count == 0 {
-                    continue;
-                }
-                while bounds.get(place).is_some_and(|bound| *bound < upper_of(number * ROW + column)) {
-                    place += 1;
-                }
-                if let Some(into) = counts.get_mut(place) {
-                    *into += count;
-                }
-            }
-        }
-    }
-
     /// An empty histogram of the range and precision of the buckets.
     pub fn histogram() -> Histogram<u64> {
         // The bounds are constants that hdrhistogram accepts: 1 <= low, high >= 2 * low, 2 digits.
@@ -119,17 +99,6 @@ impl std::fmt::Debug for Buckets {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_are_counted_by_bounds() {
-        let buckets = Buckets::default();
-        [500, 900, 1_000, 1_100, 70_000, 5_000_000].into_iter().for_each(|nanos| buckets.record(nanos));
-        let mut counts = [0, 0, 0, 1];
-        buckets.count_up_to(&[1_015, 100_000, 1_000_000], &mut counts);
-        assert_eq!(counts, [3, 2, 0, 2]);
-        Buckets::default().count_up_to(&[1_015], &mut counts);
-        assert_eq!(counts, [3, 2, 0, 2]);
-    }
 
     #[test]
     fn quantiles_come_out_as_they_went_in() {

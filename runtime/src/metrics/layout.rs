@@ -33,15 +33,6 @@ pub(super) fn middle_of(index: usize) -> u64 {
     ((column + ROW as u64) << exponent) + (width - 1) / 2
 }
 
-/// The longest duration that falls into a bucket.
-pub(super) fn upper_of(index: usize) -> u64 {
-    let (row, column) = (index / ROW, (index % ROW) as u64);
-    if row == 0 {
-        return column;
-    }
-    ((column + ROW as u64 + 1) << (row - 1)) - 1
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,10 +52,6 @@ mod tests {
         for index in 0..BUCKETS {
             assert_eq!(index_of(middle_of(index)), index);
             assert!(index == 0 || middle_of(index) > middle_of(index - 1), "{index}");
-            assert_eq!(
-                (index_of(upper_of(index)), index_of((upper_of(index) + 1).min(MAX))),
-                (index, (index + 1).min(BUCKETS - 1))
-            );
         }
     }
 }
