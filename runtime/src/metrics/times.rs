@@ -100,16 +100,13 @@ impl Times {
     /// How many durations are at most each of the bounds, which are in nanoseconds and rise. A bound is as exact as the
     /// buckets are.
     pub fn at_most<const N: usize>(&self, bounds: &[u64; N]) -> [u64; N] {
-        let mut found = [0u64; N];
-        for (index, count) in self.counts() {
-            let first = bounds.partition_point(|bound| index_of(*bound) < index);
-            if let Some(found) = found.get_mut(first) {
-                *found += count;
+        let mut counts = self.counts().peekable();
+        let mut sum = 0u64;
+        bounds.map(|bound| {
+            let last = index_of(bound);
+            while let Some((_, count)) = counts.next_if(|(index, _)| *index <= last) {
+                sum = sum.saturating_add(count);
             }
-        }
-        let mut sum = 0;
-        found.map(|count| {
-            sum += count;
             sum
         })
     }
