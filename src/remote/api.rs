@@ -8,6 +8,7 @@ use ureq::{Agent, RequestBuilder};
 
 use super::arguments::NodeArguments;
 use super::job::JobView;
+use super::lately::{self, Lately};
 
 /// What paths begin with, but for those below [`OWN`].
 const MAPS: &str = "/hazelcast/rest/maps";
@@ -209,6 +210,25 @@ impl Api {
     /// A job that must be known.
     pub fn known_job(&self, id: i64) -> Result<JobView, ApiError> {
         self.job(id)?.ok_or_else(|| ApiError::NoJob { id, url: self.url.clone() })
+    }
+
+    /// What running jobs have done lately; `None` when the node has nothing of the kind, as the original and releases
+    /// before this one.
+    pub fn lately(&self) -> Result<Option<Lately>, ApiError> {
+        let path = format!("{}/egret/timelines?{}", self.url, lately::query());
+        let asked = self.with_login(self.agent.get(path)).call().map_err(self.unreachable());
+        let answer = match asked.and_then(|response| self.read(response)) {
+            Err(error @ ApiError::Unauthorized { .. }) => return Err(error),
+            // It has answered other questions; this one makes no sense to it.
+            Err(_) => return Ok(None),
+            Ok(answer) => answer,
+        };
+        let read = || Lately::read(&serde_json::from_slice(&answer.body).ok()?);
+        match answer.status {
+            200 => Ok(read()),
+            503 => self.json("/egret/timelines", &answer).map(|_| None),
+            _ => Ok(None),
+        }
     }
 
     /// Asks for a job to be stopped.

@@ -5,6 +5,7 @@ mod api;
 mod arguments;
 mod heap;
 mod job;
+mod lately;
 mod login;
 mod logs;
 mod show;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::api::{Api, ApiError};
 use super::arguments::Top;
 use super::job::{Flow, JobView};
+use super::lately::{Lately, PICTURE_HEADER, SPEED_MEANING};
 use super::terminal::Terminal;
 use super::{interrupted, show, watch};
 use crate::stdout;
@@ -44,11 +45,26 @@ struct Seen {
     at: Instant,
     read: Flow,
     written: Flow,
+    /// The rows read lately, where the node tells.
+    picture: String,
+}
+
+/// Where speeds come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Speeds {
+    /// It is not known yet whether the node tells them.
+    #[default]
+    Unknown,
+    /// The node tells what jobs have done lately.
+    Told,
+    /// It does not, as an older release or the original: they are counted here.
+    Counted,
 }
 
 /// What is shown.
 #[derive(Default)]
 struct View {
+    speeds: Speeds,
     running: BTreeMap<String, Seen>,
     /// Newest first.
     ended: Vec<JobView>,
@@ -68,7 +84,9 @@ fn speed(before: &Flow, now: Flow, seconds: f64) -> Flow {
 impl View {
     /// Looks at the node.
     fn look(&mut self, api: &Api, now: Instant) -> Result<(), ApiError> {
-        let gone = self.take(api.running_jobs()?, now);
+        let running = api.running_jobs()?;
+        let lately = self.ask_lately(api)?;
+        let gone = self.take(running, lately.as_ref(), now);
         for id in gone.iter().rev().take(ENDED_MAX) {
             let job = match id.parse() {
                 Ok(id) => api.job(id)?,
@@ -82,9 +100,19 @@ impl View {
         Ok(())
     }
 
-    /// Takes the running jobs; gives the ids of those that run no more. Speeds are those since the last look; at the
-    /// first one the means that the node has.
-    fn take(&mut self, jobs: Vec<JobView>, now: Instant) -> Vec<String> {
+    /// What the node's timelines say. One that has none is not asked again.
+    fn ask_lately(&mut self, api: &Api) -> Result<Option<Lately>, ApiError> {
+        if self.speeds == Speeds::Counted {
+            return Ok(None);
+        }
+        let lately = api.lately()?;
+        self.speeds = if lately.is_some() { Speeds::Told } else { Speeds::Counted };
+        Ok(lately)
+    }
+
+    /// Takes the running jobs; gives the ids of those that run no more. Speeds of which the node says nothing are those
+    /// since the last look; at the first one the means that the node has.
+    fn take(&mut self, jobs: Vec<JobView>, lately: Option<&Lately>, now: Instant) -> Vec<String> {
         let mut before = std::mem::take(&mut self.running);
         for job in jobs {
             let id = job.id();
@@ -94,13 +122,22 @@ impl View {
                 read = speed(&seen.read, read, seconds);
                 written = speed(&seen.written, written, seconds);
             }
-            self.running.insert(id, Seen { job, at: now, read, written });
+            let mut picture = String::new();
+            if let Some(lately) = lately.and_then(|lately| lately.of(&id)) {
+                (read, written) = (lately.read(read), lately.written(written));
+                picture.clone_from(&lately.picture);
+            }
+            self.running.insert(id, Seen { job, at: now, read, written, picture });
         }
         before.into_keys().collect()
     }
 
     fn note(&mut self, trouble: Option<String>) {
         self.trouble = trouble;
+    }
+
+    fn has_pictures(&self) -> bool {
+        self.speeds == Speeds::Told
     }
 
     fn text(&self, url: &str) -> String {
@@ -118,9 +155,14 @@ impl View {
         if let Some(trouble) = &self.trouble {
             let _ = writeln!(text, "{}", show::plain(trouble));
         }
-        text.push('\n');
-        let row = |job: &JobView, read: Flow, written: Flow| {
-            vec![
+        text.push_str(match self.speeds {
+            Speeds::Unknown => "",
+            Speeds::Told => SPEED_MEANING,
+            Speeds::Counted => "speeds between two looks: the node does not tell those of the last seconds",
+        });
+        text.push_str("\n\n");
+        let row = |job: &JobView, read: Flow, written: Flow, picture: &str| {
+            let row = vec![
                 job.id(),
                 job.name().to_owned(),
                 job.state().to_owned(),
@@ -133,12 +175,27 @@ impl View {
                 show::rate(written.rows_per_second),
                 show::bytes(written.bytes),
                 show::bytes(written.bytes_per_second as u64),
-            ]
+            ];
+            let picture = self.has_pictures().then(|| picture.to_owned());
+            row.into_iter().chain(picture).collect()
         };
-        let running = seen.iter().map(|seen| row(&seen.job, seen.read, seen.written));
-        let ended = self.ended.iter().map(|job| row(job, job.read(), job.written()));
-        let header =
-            ["JOB", "NAME", "STATE", "SUBMITTED", "READ", "ROWS/S", "BYTES", "/S", "WRITTEN", "ROWS/S", "BYTES", "/S"];
+        let running = seen.iter().map(|seen| row(&seen.job, seen.read, seen.written, &seen.picture));
+        let ended = self.ended.iter().map(|job| row(job, job.read(), job.written(), ""));
+        let mut header = vec![
+            "JOB",
+            "NAME",
+            "STATE",
+            "SUBMITTED",
+            "READ",
+            "ROWS/S",
+            "BYTES",
+            "/S",
+            "WRITTEN",
+            "ROWS/S",
+            "BYTES",
+            "/S",
+        ];
+        header.extend(self.has_pictures().then_some(PICTURE_HEADER));
         text.push_str(&show::table(&header, 4, running.chain(ended)));
         text
     }
@@ -160,20 +217,20 @@ mod tests {
     #[test]
     fn speeds_are_those_since_the_last_look_and_the_nodes_own_at_first() {
         let (mut view, begin) = (View::default(), Instant::now());
-        assert!(view.take(vec![job("1", 100)], begin).is_empty());
+        assert!(view.take(vec![job("1", 100)], None, begin).is_empty());
         assert_eq!(view.running["1"].read.rows_per_second, 7.0);
-        view.take(vec![job("1", 500), job("2", 0)], begin + Duration::from_secs(2));
+        view.take(vec![job("1", 500), job("2", 0)], None, begin + Duration::from_secs(2));
         assert_eq!(view.running["1"].read.rows_per_second, 200.0);
         // A restarted pipeline counts from the beginning.
-        view.take(vec![job("1", 10), job("2", 0)], begin + Duration::from_secs(3));
+        view.take(vec![job("1", 10), job("2", 0)], None, begin + Duration::from_secs(3));
         assert_eq!(view.running["1"].read.rows_per_second, 0.0);
-        assert_eq!(view.take(vec![job("2", 0)], begin + Duration::from_secs(4)), ["1"]);
+        assert_eq!(view.take(vec![job("2", 0)], None, begin + Duration::from_secs(4)), ["1"]);
     }
 
     #[test]
     fn the_fastest_job_is_on_top_and_trouble_is_told() {
         let mut view = View::default();
-        view.take(vec![job("slow", 1), job("fast", 1)], Instant::now());
+        view.take(vec![job("slow", 1), job("fast", 1)], None, Instant::now());
         if let Some(seen) = view.running.get_mut("fast") {
             seen.read.rows_per_second = 1e6;
         }
@@ -181,5 +238,30 @@ mod tests {
         let text = view.text("http://node");
         assert!(text.find("fast").expect("there") < text.find("slow").expect("there"), "{text}");
         assert!(text.contains("no answer\n") && text.starts_with("egret top  http://node  2 running"), "{text}");
+    }
+
+    #[test]
+    fn speeds_are_the_nodes_where_it_tells_them_and_it_is_said_which_they_are() {
+        let lately = json!({"series": [
+            {"jobId": "1", "metric": "rows_read", "values": [null, 30, 10]},
+            {"jobId": "1", "metric": "rows_written", "values": [5, 5, 5]},
+        ]});
+        let lately = Lately::read(&lately).expect("an answer");
+        let mut view = View { speeds: Speeds::Told, ..View::default() };
+        let begin = Instant::now();
+        view.take(vec![job("1", 100), job("2", 0)], Some(&lately), begin);
+        view.take(vec![job("1", 900), job("2", 50)], Some(&lately), begin + Duration::from_secs(1));
+        let speeds = |id: &str| (view.running[id].read.rows_per_second, view.running[id].written.rows_per_second);
+        assert_eq!(speeds("1"), (20.0, 5.0));
+        assert_eq!(speeds("2").0, 50.0, "the node says nothing of it");
+        let text = view.text("http://node");
+        assert!(text.contains("speeds of the last 5 seconds\n") && text.contains("LAST 20 S"), "{text}");
+        assert!(text.contains(" █▃\n"), "{text}");
+        view.speeds = Speeds::Counted;
+        let text = view.text("http://node");
+        assert!(
+            text.contains("speeds between two looks: the node does not tell") && !text.contains("LAST 20 S"),
+            "{text}"
+        );
     }
 }

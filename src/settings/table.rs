@@ -8,6 +8,7 @@ mod slots;
 
 use std::time::Duration;
 
+use egret_runtime::job::JobSettings;
 use egret_runtime::logs::JobLogSettings;
 use egret_runtime::shard::CpuList;
 
@@ -330,6 +331,16 @@ static TABLE: &[Setting] = &[
         meaning: "Size of the text from which a heap profile is made.",
         set: |s, text| put(&mut s.node.heap_profile_bytes_max, bytes(text)),
         show: |s| show_bytes(s.node.heap_profile_bytes_max),
+        originals: &[],
+    },
+    Setting {
+        key: "timelines_bytes_max",
+        flag: "timelines-bytes-max",
+        takes: BYTES,
+        meaning: "Memory of the timelines of node and jobs, at least 128KiB; without room the finest ones are given up \
+                  first.",
+        set: |s, text| put(&mut s.jobs.timelines_bytes_max, bytes_at_least(text, JobSettings::TIMELINES_BYTES_MIN)),
+        show: |s| show_bytes(s.jobs.timelines_bytes_max),
         originals: &[],
     },
 ];
