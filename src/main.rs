@@ -26,6 +26,7 @@ mod run;
 mod serve;
 mod settings;
 mod shade;
+mod stacks;
 mod statistics;
 mod stdout;
 

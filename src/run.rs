@@ -25,7 +25,7 @@ pub fn run(arguments: &cli::Run) -> u8 {
             return 1;
         }
     };
-    let node = match node::start(&arguments.shards, JobSettings::default()) {
+    let node = match node::start(&arguments.shards, JobSettings::default(), node::Watch::default()) {
         Ok(node) => node,
         Err(exit) => return exit,
     };

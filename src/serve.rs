@@ -35,7 +35,7 @@ pub fn serve(arguments: &cli::Serve, slot: &JobLogSlot) -> u8 {
     };
     slot.fill(logs.clone());
     let shards = ShardArguments { cores: settings.cores.clone(), work_nice: settings.work_nice };
-    let node = match node::start(&shards, settings.jobs.clone()) {
+    let node = match node::start(&shards, settings.jobs.clone(), settings.watch()) {
         Ok(node) => node,
         Err(exit) => return exit,
     };
@@ -63,7 +63,7 @@ fn serve_on(node: &node::Node, arguments: &cli::Serve, settings: &Settings, logs
         limits: settings.http.clone(),
         seatunnel: settings.seatunnel.clone(),
         auth: settings.auth.settings(),
-        node: NodeSettings { logs: Some(logs.clone()), ..settings.node.clone() },
+        node: NodeSettings { logs: Some(logs.clone()), stacks: Some(node.stacks.clone()), ..settings.node.clone() },
     };
     let server = match Server::start(&node.shards, &config, &node.jobs) {
         Ok(server) => server,

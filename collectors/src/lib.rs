@@ -1,7 +1,7 @@
 //! What is gathered from outside of the jobs: the machine, this process, its limits, its threads, its heap.
 //!
 //! One thread reads it all, the [`Sampler`]'s; who needs a value takes the newest [`Sample`], which costs a load of a
-//! pointer. `ARCHITECTURE.md`, "The life of a sample", has the design; `docs/system-monitoring.md` says where each value
+//! pointer. Another one takes the stacks of threads for who asks ([`Stacks`]; `docs/thread-dump.md`). `ARCHITECTURE.md`, "The life of a sample", has the design; `docs/system-monitoring.md` says where each value
 //! comes from.
 //!
 //! Nothing here fails: what the kernel does not tell is `None`.

@@ -114,6 +114,9 @@ pub enum StartError {
     /// What writes timelines does not start.
     #[error("the thread that writes timelines could not be started: {0}")]
     Timelines(#[source] std::io::Error),
+    /// What takes stacks does not start.
+    #[error("the thread for stacks could not be started: {0}")]
+    Stacks(#[source] std::io::Error),
 }
 
 /// The running server. Dropping it closes it without waiting for requests.

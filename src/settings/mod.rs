@@ -27,7 +27,9 @@ use egret_http::seatunnel::SeaTunnelSettings;
 use egret_http::{Faces, HttpLimits, ListenerConfig, NodeSettings};
 use egret_runtime::job::JobSettings;
 use egret_runtime::logs::JobLogSettings;
-use egret_runtime::shard::CpuList;
+use egret_runtime::shard::{CpuList, StallSettings};
+
+use crate::node::Watch;
 
 pub use auth::Auth;
 pub use flags::{SettingFlags, with_values_joined};
@@ -74,6 +76,8 @@ pub struct Settings {
     pub logs: JobLogSettings,
     /// Bounds of the job side.
     pub jobs: JobSettings,
+    /// What steps may use of CPU time.
+    pub stalls: StallSettings,
 }
 
 impl Default for Settings {
@@ -97,6 +101,7 @@ impl Default for Settings {
             log_folder: None,
             logs: JobLogSettings::in_folder(""),
             jobs: JobSettings::default(),
+            stalls: StallSettings::default(),
         }
     }
 }
@@ -162,6 +167,11 @@ impl Settings {
             ..ListenerConfig::new(self.host, port)
         });
         std::iter::once(first).chain(second).collect()
+    }
+
+    /// What watches over the node's threads.
+    pub fn watch(&self) -> Watch {
+        Watch { stalls: self.stalls.clone(), stacks: self.node.stack_settings() }
     }
 
     /// The settings of the jobs' logs, with their folder.

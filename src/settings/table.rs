@@ -5,6 +5,7 @@ mod auth;
 mod http;
 mod listen;
 mod slots;
+mod watch;
 
 use std::time::Duration;
 
@@ -38,7 +39,7 @@ pub struct Setting {
 
 /// All settings, in the order of the documentation.
 pub fn all() -> impl Iterator<Item = &'static Setting> + Clone {
-    listen::LISTEN.iter().chain(auth::AUTH).chain(TABLE).chain(slots::SLOTS).chain(http::HTTP)
+    listen::LISTEN.iter().chain(auth::AUTH).chain(TABLE).chain(watch::WATCH).chain(slots::SLOTS).chain(http::HTTP)
 }
 
 /// The setting of this key.

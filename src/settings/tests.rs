@@ -63,6 +63,8 @@ fn every_setting_is_settable_by_file_and_by_flag_and_changes_itself_alone() {
             "logs_bytes_max" | "http.bodies_bytes_max" => "2GiB",
             key if key.ends_with("bytes_max") => "128KiB",
             "sample_age_max" | "sample_wait_max" | "load_window" => "77s",
+            "stall_front" | "stall_work" => "77s",
+            "stack_wait_max" => "7s",
             key if key.ends_with("timeout") || key.ends_with("interval") || key.ends_with("expire") => "77s",
             _ => "77",
         };

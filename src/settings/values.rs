@@ -32,6 +32,11 @@ pub fn at_least<T: PartialOrd + std::fmt::Debug>(value: T, min: T) -> Result<T, 
     if value >= min { Ok(value) } else { Err(format!("expected at least {min:?}, found {value:?}")) }
 }
 
+/// What is at most as large as `max`.
+pub fn at_most<T: PartialOrd + std::fmt::Debug>(value: T, max: T) -> Result<T, String> {
+    if value <= max { Ok(value) } else { Err(format!("expected at most {max:?}, found {value:?}")) }
+}
+
 /// `true` or `false`.
 pub fn boolean(text: &str) -> Result<bool, String> {
     parsed(&text.to_ascii_lowercase(), "true or false")

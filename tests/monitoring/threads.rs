@@ -26,7 +26,7 @@ fn threads_are_those_that_ps_and_the_kernel_list() {
         if let Ok(name) = fs::read_to_string(format!("/proc/{pid}/task/{id}/comm")) {
             assert_eq!(thread["threadName"], name.trim_end());
         }
-        if thread["threadName"] == "egret-sampler" {
+        if thread["threadName"] == "egret-stacks" {
             assert_eq!(thread["threadState"], "RUNNABLE", "it is the one that looks");
         }
         if thread["threadName"] == "egret-watchdog" {

@@ -50,7 +50,7 @@ pub(super) struct Unwinding<'m> {
 impl Module {
     /// Lines for the functions at an address, the innermost first.
     pub(super) fn name(&mut self, address: u64) -> Vec<Arc<str>> {
-        let symbols = self.symbols.get_or_insert_with(|| Symbols::open(&self.path, &self.build_id));
+        let symbols = self.symbols.get_or_insert_with(|| Symbols::open(&self.path, &self.build_id, self.base));
         symbols.name(address.wrapping_sub(self.base))
     }
 

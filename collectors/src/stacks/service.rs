@@ -284,7 +284,9 @@ impl Worker {
 
     fn thread(&mut self, thread: ThreadSample, outcome: Outcome) -> ThreadStack {
         let ThreadSample { id, name, state, stack: kernel, .. } = thread;
-        let mut lines: Vec<Arc<str>> = kernel.into_iter().map(Arc::from).collect();
+        // One that runs has left that place by now.
+        let kernel = kernel.into_iter().filter(|_| state != ThreadState::Runnable);
+        let mut lines: Vec<Arc<str>> = kernel.map(Arc::from).collect();
         match outcome {
             Ok(capture) => lines.extend(self.names.lines(&capture)),
             Err(missing) => {

@@ -24,12 +24,14 @@ pub(super) struct Symbols {
     lines: Option<Context<Bytes<'static>>>,
     /// What stands in brackets where there is no line.
     place: String,
+    /// The folder of the sources that the program was compiled from, with a slash.
+    sources: Option<String>,
 }
 
 impl Symbols {
     /// Those of a file; without any when it cannot be read, or is not the one that was loaded. An empty path is the
-    /// program.
-    pub(super) fn open(path: &Path, build_id: &[u8]) -> Self {
+    /// program. `base` is what was added to the file's addresses when it was loaded.
+    pub(super) fn open(path: &Path, build_id: &[u8], base: u64) -> Self {
         let is_program = path.as_os_str().is_empty();
         let file_name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         let place = if is_program { "Unknown Source".to_owned() } else { file_name };
@@ -39,10 +41,12 @@ impl Symbols {
         let object = bytes.and_then(|bytes| object::File::parse(bytes).ok());
         let object =
             object.filter(|object| is_program || object.build_id().ok().flatten().unwrap_or_default() == build_id);
-        match object {
-            Some(object) => Self { names: object.symbol_map(), lines: lines_of(&object), place },
-            None => Self { names: SymbolMap::new(Vec::new()), lines: None, place },
-        }
+        let Some(object) = object else {
+            return Self { names: SymbolMap::new(Vec::new()), lines: None, place, sources: None };
+        };
+        let lines = lines_of(&object);
+        let sources = lines.as_ref().filter(|_| is_program).and_then(|lines| sources_of(lines, base));
+        Self { names: object.symbol_map(), lines, place, sources }
     }
 
     /// A line for the function that an address of the file is in, and before it one for each function that was put into
@@ -51,9 +55,14 @@ impl Symbols {
         let mut lines = Vec::new();
         let symbol = self.names.containing(address).map(SymbolMapName::name);
         if let Some(Ok(mut frames)) = self.lines.as_ref().map(|lines| lines.find_frames(address).skip_all_loads()) {
-            while let Ok(Some(frame)) = frames.next() {
+            let mut next = frames.next();
+            while let Ok(Some(frame)) = next {
+                next = frames.next();
                 let named = frame.function.as_ref().and_then(|function| function.raw_name().ok());
-                let Some(name) = named.as_deref().or(symbol) else { continue };
+                // Line tables may have the bare name alone; that of the symbol is whole, but is that of the outermost.
+                let is_outermost = !matches!(next, Ok(Some(_)));
+                let name = if is_outermost { symbol.or(named.as_deref()) } else { named.as_deref() };
+                let Some(name) = name else { continue };
                 let location = frame.location.as_ref();
                 let place = location.and_then(|location| Some((location.file?, location.line.unwrap_or(0))));
                 lines.push(self.line(name, place));
@@ -71,9 +80,10 @@ impl Symbols {
     /// As Java writes the elements of its stack traces.
     fn line(&self, name: &str, place: Option<(&str, u32)>) -> Arc<str> {
         let mut line = function(name);
+        let short = |file| short_path(file, self.sources.as_deref());
         let _ = match place {
-            Some((file, 0)) => write!(line, "({})", short_path(file)),
-            Some((file, number)) => write!(line, "({}:{number})", short_path(file)),
+            Some((file, 0)) => write!(line, "({})", short(file)),
+            Some((file, number)) => write!(line, "({}:{number})", short(file)),
             None => write!(line, "({})", self.place),
         };
         line.into()
@@ -95,8 +105,19 @@ fn function(name: &str) -> String {
     name.replace(['\n', '\r'], " ")
 }
 
-/// A path from one folder above the last `src` on: where the machine that compiled it keeps its sources is of no use.
-fn short_path(path: &str) -> &str {
+/// The folder of the program's sources: what stands before the path of this file, as the compiler was given it.
+fn sources_of(lines: &Context<Bytes<'static>>, base: u64) -> Option<String> {
+    let here = (sources_of as *const () as u64).checked_sub(base)?;
+    let file = lines.find_location(here).ok()??.file?;
+    Some(file.strip_suffix(file!())?.to_owned())
+}
+
+/// A path in the program's sources as it is there; of others, from one folder above the last `src` on. Where the machine
+/// that compiled it keeps them is of no use.
+fn short_path<'p>(path: &'p str, sources: Option<&str>) -> &'p str {
+    if let Some(own) = sources.and_then(|sources| path.strip_prefix(sources)) {
+        return own;
+    }
     match path.rfind("/src/") {
         Some(source) => path[..source].rfind('/').map_or(path, |folder| &path[folder + 1..]),
         None => path.rfind('/').map_or(path, |folder| &path[folder + 1..]),
@@ -145,7 +166,9 @@ mod tests {
         modules.renew();
         let address = somewhere as *const () as u64;
         let base = modules.get(modules.at(address).expect("the program")).base;
-        let lines = Symbols::open(Path::new(""), &[]).name(address - base);
+        let symbols = Symbols::open(Path::new(""), &[], base);
+        assert!(symbols.sources.as_deref().is_some_and(|sources| sources.ends_with('/')), "{:?}", symbols.sources);
+        let lines = symbols.name(address - base);
         let line = lines.last().expect("a line");
         let place =
             line.strip_prefix("egret_collectors::stacks::symbols::tests::somewhere(collectors/src/stacks/symbols.rs:");
@@ -156,9 +179,9 @@ mod tests {
 
     #[test]
     fn what_has_no_name_has_its_place_in_the_file() {
-        let none = Symbols::open(Path::new("/no/such/libfile.so.6"), &[]);
+        let none = Symbols::open(Path::new("/no/such/libfile.so.6"), &[], 0);
         assert_eq!(&*none.name(0x1234)[0], "0x1234(libfile.so.6)");
-        let kernel = Symbols::open(Path::new("linux-vdso.so.1"), &[]);
+        let kernel = Symbols::open(Path::new("linux-vdso.so.1"), &[], 0);
         assert_eq!(&*kernel.name(0x99)[0], "0x99(linux-vdso.so.1)");
     }
 
@@ -166,13 +189,16 @@ mod tests {
     fn paths_begin_above_their_last_src() {
         for (path, short) in [
             ("/home/me/egret/runtime/src/shard/driver.rs", "runtime/src/shard/driver.rs"),
+            ("/home/me/egret/src/main.rs", "src/main.rs"),
+            ("/home/me/other/src/main.rs", "other/src/main.rs"),
             ("/rustc/0123/library/std/src/thread/mod.rs", "std/src/thread/mod.rs"),
+            ("/home/me/egret/collectors/benches/b.rs", "collectors/benches/b.rs"),
             ("/x/registry/src/index/glommio-0.9.0/src/executor/mod.rs", "glommio-0.9.0/src/executor/mod.rs"),
             ("runtime/src/shard/driver.rs", "runtime/src/shard/driver.rs"),
             ("/a/tests/it.rs", "it.rs"),
             ("it.rs", "it.rs"),
         ] {
-            assert_eq!(short_path(path), short);
+            assert_eq!(short_path(path, Some("/home/me/egret/")), short);
         }
     }
 

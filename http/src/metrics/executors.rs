@@ -79,6 +79,15 @@ pub(super) static EXECUTORS: Table<ExecutorStats> = Table {
             "watchdog",
             |executor, out| out.value(executor.watchdog_wakes),
         ),
+        counter(
+            "egret_executor_stalls_total",
+            "Steps that used more CPU time than `stall_front` or `stall_work`.",
+            DRIVER,
+            |executor, out| out.value(executor.stalls),
+        ),
+        counter("egret_executor_stall_cpu_seconds_total", "CPU time of these steps.", DRIVER, |executor, out| {
+            out.value(nanos(executor.stall_cpu_ns));
+        }),
     ],
 };
 

@@ -19,6 +19,7 @@ mod original;
 mod process;
 mod requests;
 mod select;
+mod stacks;
 mod text;
 mod timelines;
 mod timings;
@@ -170,6 +171,7 @@ fn sections() -> Vec<Section> {
         heap::HEAP.section(),
         heap::HEAP_PROFILER.section(),
         process::SAMPLER_ITSELF.section(),
+        stacks::STACKS_TAKEN.section(),
         node::NODE.section(),
         executors::EXECUTORS.section(),
         executors::BESIDE.section(),
@@ -200,6 +202,7 @@ async fn write_all(text: &mut Exposition, live: Live) {
     write(text, &heap::HEAP, &live).await;
     write(text, &heap::HEAP_PROFILER, &Items::one(heap_profiler())).await;
     write(text, &process::SAMPLER_ITSELF, &live).await;
+    write(text, &stacks::STACKS_TAKEN, &live).await;
     write(text, &node::NODE, &live).await;
     write(text, &executors::EXECUTORS, &executors).await;
     write(text, &executors::BESIDE, &live).await;

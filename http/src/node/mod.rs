@@ -10,9 +10,10 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
 use bytes::Bytes;
-use egret_collectors::{Parts, Renewal, Sampler, SamplerSettings, find_heap_profiler};
+use egret_collectors::{Parts, Renewal, Sampler, SamplerSettings, StackSettings, Stacks, find_heap_profiler};
 use egret_runtime::logs::JobLogs;
 use egret_runtime::shard::{Shards, sleep};
 use futures_lite::future::or;
@@ -47,6 +48,17 @@ pub struct NodeSettings {
     pub metrics: MetricsSettings,
     /// Size of the text from which a heap profile is made, in bytes. Default: 64 MiB.
     pub heap_profile_bytes_max: u64,
+    /// How long all threads together get to answer for a thread dump. Default: 500 ms.
+    pub stack_wait_max: Duration,
+    /// Who takes stacks. Default: a thread of the server's own.
+    pub stacks: Option<Stacks>,
+}
+
+impl NodeSettings {
+    /// The bounds of taking stacks: a dump serves again for as long as a sample does.
+    pub fn stack_settings(&self) -> StackSettings {
+        StackSettings { age_max: self.sampler.age_max, wait_max: self.stack_wait_max }
+    }
 }
 
 impl Default for NodeSettings {
@@ -60,6 +72,8 @@ impl Default for NodeSettings {
             sampler: SamplerSettings::default(),
             metrics: MetricsSettings::default(),
             heap_profile_bytes_max: 64 << 20,
+            stack_wait_max: StackSettings::default().wait_max,
+            stacks: None,
         }
     }
 }
@@ -85,6 +99,8 @@ pub(crate) struct Node {
     pub(crate) scrape_bytes: AtomicUsize,
     /// Writes timelines for as long as the node is there.
     _ticker: Ticker,
+    /// Who takes stacks.
+    pub(crate) stacks: Stacks,
 }
 
 impl Node {
@@ -109,6 +125,10 @@ impl Node {
             guard: Guard::new(&config.auth),
             sampler: Sampler::start(config.node.sampler.clone())?,
             scrape_bytes: AtomicUsize::new(32 << 10),
+            stacks: match &config.node.stacks {
+                Some(stacks) => stacks.clone(),
+                None => Stacks::start(config.node.stack_settings()).map_err(StartError::Stacks)?,
+            },
             settings: config.node.clone(),
         })
     }

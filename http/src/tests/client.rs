@@ -114,10 +114,14 @@ impl Client {
     /// Reads more; 0 at the end, also when the connection was reset.
     fn fill(&mut self) -> usize {
         let mut bytes = [0; 16 << 10];
-        let read = match self.stream.read(&mut bytes) {
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => 0,
-            Err(error) => panic!("no answer: {error}"),
+        let read = loop {
+            match self.stream.read(&mut bytes) {
+                Ok(read) => break read,
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => break 0,
+                // A thread dump of a node in this process.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => panic!("no answer: {error}"),
+            }
         };
         self.unread.extend_from_slice(&bytes[..read]);
         read

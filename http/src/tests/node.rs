@@ -123,7 +123,17 @@ fn threads_are_listed_by_name_and_dumped_with_their_state() {
     for thread in dump.as_array().expect("a list") {
         assert!(thread["threadId"].as_i64().is_some_and(|id| id > 0), "{thread}");
         assert!(thread["threadState"].as_str().is_some_and(|state| states.contains(&state)), "{thread}");
+        assert!(thread["stackTrace"].as_str().is_some_and(|stack| !stack.is_empty()), "{thread}");
     }
+    // Its last line is a call of the C library, or of the system where that has no names.
+    let executors = dump
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter(|thread| thread["threadName"].as_str().is_some_and(|name| name.starts_with("egret-front-")));
+    let stacks: Vec<&str> = executors.filter_map(|thread| thread["stackTrace"].as_str()).collect();
+    let driver = "egret_runtime::shard::shards::run_executor";
+    assert!(stacks.iter().any(|stack| stack.lines().any(|line| line.starts_with(driver))), "{stacks:#?}");
 }
 
 #[test]
