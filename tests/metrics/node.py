@@ -87,6 +87,9 @@ def run_jobs(node):
     node.wait_for("a job has ended", lambda: state(ended) == "FINISHED")
     tasks = lambda: node.get("/metrics?name=egret_vertex_sent_rows_total")[0]
     node.wait_for("jobs run", lambda: sum("} 0" not in line for line in tasks().splitlines() if line[0] != "#") > 4)
+    # A share of time: there is none before the kernel's clock has gone on.
+    loads = lambda: node.get("/metrics?name=egret_node_load_ratio&name=egret_process_load_ratio")[0]
+    node.wait_for("loads are known", lambda: loads().count("load_ratio{") == 2)
     for path in ("/running-jobs", "/overview", "/system-monitoring-information", "/nothing-here"):
         try:
             node.get(path)
