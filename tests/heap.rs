@@ -154,6 +154,10 @@ fn a_profile_tells_what_a_job_holds_and_ends_with_the_profiler() {
     let own = profile.location.iter().filter(|location| location.mapping_id == main.id).count();
     assert!(own * 2 > profile.location.len(), "{own} of {} calls are the program's", profile.location.len());
 
+    // Who holds it has a name, whatever tool looks at the profile.
+    let named = |name: &str| profile.string_table.iter().any(|text| text.contains(name));
+    assert!(named("egret_connectors::fake::") && named("connectors/src/fake/"), "{:#?}", profile.string_table);
+
     // What was given back is not told of any more.
     node.post("/stop-job", &json!({ "jobId": job }).to_string()).ok();
     node.wait_for_state(job, "CANCELED");

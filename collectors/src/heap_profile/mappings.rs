@@ -1,9 +1,9 @@
 //! Where the code of this process lies in memory, and from which files it comes.
 
 use std::ffi::{CStr, OsStr, c_int, c_void};
-use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::slice;
 
 /// What addresses in profiles are told by: the kernel maps files by whole pages.
@@ -18,10 +18,12 @@ pub(super) struct CodeMapping {
     pub(super) end: u64,
     /// Where in the file it begins, in bytes.
     pub(super) file_offset: u64,
-    /// The file.
-    pub(super) file: String,
-    /// The file's build id in hexadecimal, by which tools find its symbols; empty where it has none.
-    pub(super) build_id: String,
+    /// What was added to the file's addresses.
+    pub(super) base: u64,
+    /// The file; empty for the program itself.
+    pub(super) path: PathBuf,
+    /// The file's build id, by which tools find its symbols; empty where it has none.
+    pub(super) build_id: Vec<u8>,
 }
 
 /// All of them, those of the program first, as the loader knows them.
@@ -53,7 +55,7 @@ fn note(info: &libc::dl_phdr_info, found: &mut Vec<CodeMapping>) {
         let notes = notes_of(info, headers, header)?;
         build_id(notes, header.p_align)
     });
-    let build_id: String = build_id.unwrap_or_default().iter().map(|byte| format!("{byte:02x}")).collect();
+    let build_id = build_id.unwrap_or_default();
     let code = |header: &&libc::Elf64_Phdr| header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_X != 0;
     for header in headers.iter().filter(code) {
         let start = info.dlpi_addr.wrapping_add(header.p_vaddr);
@@ -63,8 +65,9 @@ fn note(info: &libc::dl_phdr_info, found: &mut Vec<CodeMapping>) {
             start: start - before,
             end: start.saturating_add(header.p_memsz).next_multiple_of(PAGE_BYTES),
             file_offset: header.p_offset.saturating_sub(before),
-            file: name_of(info),
-            build_id: build_id.clone(),
+            base: info.dlpi_addr,
+            path: path_of(info),
+            build_id: build_id.to_vec(),
         });
     }
 }
@@ -89,17 +92,13 @@ fn notes_of<'l>(
     Some(unsafe { slice::from_raw_parts(address, usize::try_from(notes.p_memsz).ok()?) })
 }
 
-fn name_of(info: &libc::dl_phdr_info) -> String {
-    let name = match info.dlpi_name.is_null() {
-        true => c"",
-        // SAFETY: the loader's names end in a zero byte and stay as long as the file is loaded.
-        false => unsafe { CStr::from_ptr(info.dlpi_name) },
-    };
-    if name.is_empty() {
-        // The program itself has no name there.
-        return fs::read_link("/proc/self/exe").map_or_else(|_| String::new(), |path| path.display().to_string());
+fn path_of(info: &libc::dl_phdr_info) -> PathBuf {
+    if info.dlpi_name.is_null() {
+        return PathBuf::new();
     }
-    OsStr::from_bytes(name.to_bytes()).to_string_lossy().into_owned()
+    // SAFETY: the loader's names end in a zero byte and stay as long as the file is loaded.
+    let name = unsafe { CStr::from_ptr(info.dlpi_name) };
+    PathBuf::from(OsStr::from_bytes(name.to_bytes()))
 }
 
 /// The build id among notes: each has the lengths of its name and of what it says, its type, and both, padded.
@@ -153,11 +152,11 @@ mod tests {
     fn this_test_lies_in_the_first_mapping_of_code() {
         let mappings = code_mappings();
         let here = this_test_lies_in_the_first_mapping_of_code as *const () as u64;
-        let own = std::env::current_exe().expect("a path").display().to_string();
         let main = mappings.iter().find(|mapping| (mapping.start..mapping.end).contains(&here)).expect("a mapping");
-        assert_eq!((&main.file, &mappings[0].file), (&own, &own), "{mappings:?}");
+        assert_eq!(main, &mappings[0]);
+        assert_eq!(main.path, PathBuf::new(), "the program itself");
         // What the kernel says of the same address.
-        let maps = fs::read_to_string("/proc/self/maps").expect("maps");
+        let maps = std::fs::read_to_string("/proc/self/maps").expect("maps");
         let line = maps.lines().find(|line| {
             let (start, end) = line.split(' ').next().and_then(|range| range.split_once('-')).expect("a range");
             let place = |text| u64::from_str_radix(text, 16).expect("an address");
@@ -168,11 +167,9 @@ mod tests {
         assert_eq!(u64::from_str_radix(words[2], 16), Ok(main.file_offset));
         // The id is in the file.
         let mut bytes = [0; 4 << 10];
-        File::open(&own).and_then(|mut file| file.read_exact(&mut bytes)).expect("the program");
-        let id: Vec<u8> = (0..main.build_id.len() / 2)
-            .map(|at| u8::from_str_radix(&main.build_id[at * 2..at * 2 + 2], 16).expect("hexadecimal"))
-            .collect();
-        assert!(id.len() >= 8 && bytes.windows(id.len()).any(|window| window == id), "{main:?}");
+        File::open("/proc/self/exe").and_then(|mut file| file.read_exact(&mut bytes)).expect("the program");
+        let length = main.build_id.len();
+        assert!(length >= 8 && bytes.windows(length).any(|window| window == main.build_id), "{main:?}");
     }
 
     proptest! {

@@ -5,6 +5,7 @@
 
 mod dump;
 mod mappings;
+mod names;
 mod pprof;
 
 use std::ffi::{CStr, CString, c_char};
@@ -12,13 +13,16 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::{Mutex, MutexGuard, OnceLock, TryLockError};
 use std::time::{Instant, SystemTime};
 
 pub use dump::{DumpError, HeapDump, SampledStack};
 
 use crate::heap;
-use pprof::Span;
+use crate::stacks::Frame;
+use mappings::{CodeMapping, code_mappings};
+use names::Names;
+use pprof::{Code, Span};
 
 /// Options of jemalloc's, for a program that may be profiled. A program gives them by the name that jemalloc looks for:
 ///
@@ -126,13 +130,17 @@ static KNOWN: Known = Known {
     text_bytes: AtomicU64::new(0),
 };
 
-/// Whose turn it is at the profiler; `None` before anybody has looked for it.
-static TURN: Mutex<Option<Run>> = Mutex::new(None);
+/// When the profiler was looked for.
+static FOUND: OnceLock<Instant> = OnceLock::new();
 
-#[derive(Clone, Copy)]
+/// Whose turn it is at the profiler.
+static TURN: Mutex<Run> = Mutex::new(Run { since: None, names: Names::new() });
+
+/// What the profiler is, for whoever has the turn.
 struct Run {
-    /// When the profiler was switched on last.
-    since: Instant,
+    /// When it was switched on last; `None` when that was not here.
+    since: Option<Instant>,
+    names: Names,
 }
 
 /// The profiler now. Costs some loads.
@@ -150,8 +158,14 @@ pub fn heap_profiler() -> HeapProfiler {
 /// Looks for the profiler, so that [`heap_profiler`] knows it; to be called when the program starts. The environment may
 /// have switched it on.
 pub fn find_heap_profiler() -> HeapProfiler {
-    // Who has the lock has found it.
-    drop(turn());
+    FOUND.get_or_init(|| {
+        let flag = |name| heap::value::<2, u8>(name).is_some_and(|flag| flag != 0);
+        let rate = heap::value::<2, usize>(c"prof.lg_sample").and_then(|lg| 1u64.checked_shl(u32::try_from(lg).ok()?));
+        KNOWN.available.store(heap::is_the_allocator() && flag(c"opt.prof"), Ordering::Relaxed);
+        KNOWN.active.store(flag(c"prof.active"), Ordering::Relaxed);
+        KNOWN.sample_bytes.store(rate.unwrap_or(SAMPLE_BYTES), Ordering::Relaxed);
+        Instant::now()
+    });
     heap_profiler()
 }
 
@@ -175,7 +189,7 @@ pub fn start_heap_profiler(sample_bytes: Option<u64>) -> Result<HeapProfiler, He
     }
     forget(rate)?;
     switch(true)?;
-    *run = Some(Run { since: Instant::now() });
+    run.since = Some(Instant::now());
     Ok(heap_profiler())
 }
 
@@ -199,36 +213,48 @@ pub fn stop_heap_profiler() -> Result<HeapProfiler, HeapProfileError> {
 /// # Errors
 /// When the profiler is off, somebody else is at it, or the text is too large.
 pub fn heap_profile(text_bytes_max: u64) -> Result<Vec<u8>, HeapProfileError> {
-    let run = turn()?;
-    let Some(Run { since }) = run.filter(|_| KNOWN.active.load(Ordering::Relaxed)) else {
+    let mut run = turn()?;
+    if !KNOWN.active.load(Ordering::Relaxed) {
         return Err(HeapProfileError::Inactive);
-    };
+    }
+    let lasted = run.since.as_ref().or(FOUND.get()).map(Instant::elapsed).unwrap_or_default();
     let made = dump(text_bytes_max).and_then(|text| {
-        let span = Span { until: SystemTime::now(), lasted: since.elapsed() };
-        Ok(pprof::encode(&HeapDump::parse(&text)?, &mappings::code_mappings(), span)?)
+        let span = Span { until: SystemTime::now(), lasted };
+        let mut code = OwnCode { mappings: code_mappings(), names: &mut run.names };
+        Ok(pprof::encode(&HeapDump::parse(&text)?, &mut code, span)?)
     });
     let count = if made.is_ok() { &KNOWN.made } else { &KNOWN.failed };
     count.fetch_add(1, Ordering::Relaxed);
     made
 }
 
-/// The right to be at the profiler. Nobody waits for it: who asks is on a thread that others need, too.
-fn turn() -> Result<MutexGuard<'static, Option<Run>>, HeapProfileError> {
-    let mut run = match TURN.try_lock() {
-        Ok(run) => run,
-        // What a panic left half-done is repaired by the next switch.
-        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-        Err(TryLockError::WouldBlock) => return Err(HeapProfileError::Busy),
-    };
-    if run.is_none() {
-        let flag = |name| heap::value::<2, u8>(name).is_some_and(|flag| flag != 0);
-        KNOWN.available.store(heap::is_the_allocator() && flag(c"opt.prof"), Ordering::Relaxed);
-        KNOWN.active.store(flag(c"prof.active"), Ordering::Relaxed);
-        let rate = heap::value::<2, usize>(c"prof.lg_sample").and_then(|lg| 1u64.checked_shl(u32::try_from(lg).ok()?));
-        KNOWN.sample_bytes.store(rate.unwrap_or(SAMPLE_BYTES), Ordering::Relaxed);
-        *run = Some(Run { since: Instant::now() });
+/// The code of this process.
+struct OwnCode<'n> {
+    mappings: Vec<CodeMapping>,
+    names: &'n mut Names,
+}
+
+impl Code for OwnCode<'_> {
+    fn mappings(&self) -> &[CodeMapping] {
+        &self.mappings
     }
-    if KNOWN.available.load(Ordering::Relaxed) { Ok(run) } else { Err(HeapProfileError::Absent) }
+
+    fn frames(&mut self, mapping: usize, address: u64) -> Vec<Frame<'_>> {
+        self.names.frames(&self.mappings[mapping], address)
+    }
+}
+
+/// The right to be at the profiler. Nobody waits for it: who asks is on a thread that others need, too.
+fn turn() -> Result<MutexGuard<'static, Run>, HeapProfileError> {
+    if !find_heap_profiler().available {
+        return Err(HeapProfileError::Absent);
+    }
+    match TURN.try_lock() {
+        Ok(turn) => Ok(turn),
+        // What a panic left half-done is repaired by the next switch.
+        Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => Err(HeapProfileError::Busy),
+    }
 }
 
 fn switch(active: bool) -> Result<(), HeapProfileError> {

@@ -2,6 +2,7 @@
 //! becomes one.
 
 use std::collections::HashMap;
+use std::fs;
 use std::io::{self, Write as _};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,10 +12,10 @@ use prost::Message;
 
 use super::dump::HeapDump;
 use super::mappings::CodeMapping;
+use crate::stacks::Frame;
 
 /// What the profiler itself does: it stands at the top of each stack and tells nothing. A regular expression of pprof's.
-const DROP_FRAMES: &str =
-    "(_rjem_.*|_rjem_je_.*|prof_.*|malloc_default|do_rallocx|imalloc_.*|__rust_alloc.*|__rustc::__rust_alloc.*)";
+const DROP_FRAMES: &str = "(_rjem_.*|prof_.*|do_rallocx|imalloc.*|(__rustc::)?__rust_.*|<tikv_jemallocator::.*)";
 
 /// The root of `profile.proto`. Strings are places in the table, of which the first is empty.
 #[derive(Clone, PartialEq, Message)]
@@ -27,6 +28,8 @@ struct Profile {
     mapping: Vec<Mapping>,
     #[prost(message, repeated, tag = "4")]
     location: Vec<Location>,
+    #[prost(message, repeated, tag = "5")]
+    function: Vec<Function>,
     #[prost(string, repeated, tag = "6")]
     string_table: Vec<String>,
     #[prost(int64, tag = "7")]
@@ -74,9 +77,19 @@ struct Mapping {
     filename: i64,
     #[prost(int64, tag = "6")]
     build_id: i64,
+    /// Its calls have names: tools need not look for them.
+    #[prost(bool, tag = "7")]
+    has_functions: bool,
+    /// They have places in the source, too.
+    #[prost(bool, tag = "8")]
+    has_filenames: bool,
+    #[prost(bool, tag = "9")]
+    has_line_numbers: bool,
+    #[prost(bool, tag = "10")]
+    has_inline_frames: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, Message)]
+#[derive(Clone, PartialEq, Message)]
 struct Location {
     #[prost(uint64, tag = "1")]
     id: u64,
@@ -85,6 +98,28 @@ struct Location {
     mapping_id: u64,
     #[prost(uint64, tag = "3")]
     address: u64,
+    /// The functions there: the last one called the one before it, which stands in it.
+    #[prost(message, repeated, tag = "4")]
+    line: Vec<Line>,
+}
+
+#[derive(Clone, Copy, PartialEq, Message)]
+struct Line {
+    #[prost(uint64, tag = "1")]
+    function_id: u64,
+    /// 0: not known.
+    #[prost(int64, tag = "2")]
+    line: i64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Message)]
+struct Function {
+    #[prost(uint64, tag = "1")]
+    id: u64,
+    #[prost(int64, tag = "2")]
+    name: i64,
+    #[prost(int64, tag = "4")]
+    filename: i64,
 }
 
 /// Texts, each once.
@@ -116,44 +151,51 @@ pub(super) struct Span {
     pub(super) lasted: Duration,
 }
 
+/// Where the calls of a profile are, and what they are called.
+pub(super) trait Code {
+    /// The parts of files that hold code, those of the program first.
+    fn mappings(&self) -> &[CodeMapping];
+
+    /// The functions at an address within the mapping of that place, the innermost first.
+    fn frames(&mut self, mapping: usize, address: u64) -> Vec<Frame<'_>>;
+}
+
 /// A dump as a gzipped profile.
 ///
 /// # Errors
 /// None in practice: it is written to memory.
-pub(super) fn encode(dump: &HeapDump, mappings: &[CodeMapping], span: Span) -> io::Result<Vec<u8>> {
-    let profile = profile(dump, mappings, span).encode_to_vec();
+pub(super) fn encode(dump: &HeapDump, code: &mut dyn Code, span: Span) -> io::Result<Vec<u8>> {
+    let profile = profile(dump, code, span).encode_to_vec();
     let mut gzip = GzEncoder::new(Vec::with_capacity(profile.len() / 4), Compression::default());
     gzip.write_all(&profile)?;
     gzip.finish()
 }
 
-fn profile(dump: &HeapDump, mappings: &[CodeMapping], span: Span) -> Profile {
+fn profile(dump: &HeapDump, code: &mut dyn Code, span: Span) -> Profile {
     let mut strings = Strings::new();
     let mut value_type = |kind: &str, unit: &str| ValueType { kind: strings.place(kind), unit: strings.place(unit) };
     // The names that Go's heap profiles have, which tools know.
     let sample_type = vec![value_type("inuse_objects", "count"), value_type("inuse_space", "bytes")];
     let period_type = Some(value_type("space", "bytes"));
-    let mut locations = Locations { mappings, list: Vec::new(), ids: HashMap::new() };
+    let mapping = code.mappings().iter().zip(1..).map(|(mapping, id)| mapping_of(mapping, id, &mut strings)).collect();
+    let mut calls =
+        Calls { code, strings, mapping, location: Vec::new(), ids: HashMap::new(), functions: HashMap::new() };
     let sample = dump.stacks.iter().map(|stack| {
         let (objects, bytes) = stack.estimate(dump.sample_bytes);
         let value = [objects, bytes].map(|value| i64::try_from(value).unwrap_or(i64::MAX)).to_vec();
-        Sample { location_id: stack.addresses.iter().map(|address| locations.id(*address)).collect(), value }
+        Sample { location_id: stack.addresses.iter().map(|address| calls.id(*address)).collect(), value }
     });
     let sample = sample.collect();
-    let mapping = mappings.iter().zip(1..).map(|(mapping, id)| Mapping {
-        id,
-        memory_start: mapping.start,
-        memory_limit: mapping.end,
-        file_offset: mapping.file_offset,
-        filename: strings.place(&mapping.file),
-        build_id: strings.place(&mapping.build_id),
-    });
+    let Calls { mut strings, mapping, location, functions, .. } = calls;
+    let mut function: Vec<Function> = functions.into_values().collect();
+    function.sort_by_key(|function| function.id);
     let nanos = |time: Duration| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
     Profile {
         sample_type,
         sample,
-        mapping: mapping.collect(),
-        location: locations.list,
+        mapping,
+        location,
+        function,
         drop_frames: strings.place(DROP_FRAMES),
         time_nanos: nanos(span.until.duration_since(UNIX_EPOCH).unwrap_or_default()),
         duration_nanos: nanos(span.lasted),
@@ -164,26 +206,69 @@ fn profile(dump: &HeapDump, mappings: &[CodeMapping], span: Span) -> Profile {
     }
 }
 
-/// Places in the code, each once.
-struct Locations<'m> {
-    mappings: &'m [CodeMapping],
-    list: Vec<Location>,
-    /// By return address.
-    ids: HashMap<u64, u64>,
+fn mapping_of(mapping: &CodeMapping, id: u64, strings: &mut Strings) -> Mapping {
+    let file = match mapping.path.as_os_str().is_empty() {
+        true => fs::read_link("/proc/self/exe").unwrap_or_default(),
+        false => mapping.path.clone(),
+    };
+    let build_id: String = mapping.build_id.iter().map(|byte| format!("{byte:02x}")).collect();
+    Mapping {
+        id,
+        memory_start: mapping.start,
+        memory_limit: mapping.end,
+        file_offset: mapping.file_offset,
+        filename: strings.place(&file.to_string_lossy()),
+        build_id: strings.place(&build_id),
+        ..Mapping::default()
+    }
 }
 
-impl Locations<'_> {
+/// Places in the code and functions, each once.
+struct Calls<'c> {
+    code: &'c mut dyn Code,
+    strings: Strings,
+    mapping: Vec<Mapping>,
+    location: Vec<Location>,
+    /// By return address.
+    ids: HashMap<u64, u64>,
+    /// By name and file.
+    functions: HashMap<(i64, i64), Function>,
+}
+
+impl Calls<'_> {
     /// The id of the call that returns to an address.
     fn id(&mut self, returns_to: u64) -> u64 {
-        *self.ids.entry(returns_to).or_insert_with(|| {
-            // The address behind a call may be that of another line, or of another function; the byte before is the call's.
-            let address = returns_to.saturating_sub(1);
-            let within = |mapping: &CodeMapping| (mapping.start..mapping.end).contains(&address);
-            let mapping_id = self.mappings.iter().position(within).map_or(0, |at| at as u64 + 1);
-            let id = self.list.len() as u64 + 1;
-            self.list.push(Location { id, mapping_id, address });
-            id
-        })
+        if let Some(id) = self.ids.get(&returns_to) {
+            return *id;
+        }
+        // The address behind a call may be that of another line, or of another function; the byte before is the call's.
+        let address = returns_to.saturating_sub(1);
+        let within = |mapping: &CodeMapping| (mapping.start..mapping.end).contains(&address);
+        let mapping = self.code.mappings().iter().position(within);
+        let line = mapping.map(|mapping| self.lines(mapping, address)).unwrap_or_default();
+        let id = self.location.len() as u64 + 1;
+        self.location.push(Location { id, mapping_id: mapping.map_or(0, |at| at as u64 + 1), address, line });
+        self.ids.insert(returns_to, id);
+        id
+    }
+
+    /// The functions at an address.
+    fn lines(&mut self, mapping: usize, address: u64) -> Vec<Line> {
+        let Self { code, strings, mapping: mappings, functions, .. } = self;
+        let frames = code.frames(mapping, address);
+        let known = &mut mappings[mapping];
+        known.has_functions |= !frames.is_empty();
+        known.has_inline_frames |= !frames.is_empty();
+        let line = |frame: &Frame<'_>| {
+            let (file, line) = frame.place.unwrap_or_default();
+            known.has_filenames |= !file.is_empty();
+            known.has_line_numbers |= line > 0;
+            let (name, filename) = (strings.place(&frame.function), strings.place(file));
+            let id = functions.len() as u64 + 1;
+            let function = functions.entry((name, filename)).or_insert(Function { id, name, filename });
+            Line { function_id: function.id, line: line.into() }
+        };
+        frames.iter().map(line).collect()
     }
 }
 
@@ -203,8 +288,24 @@ mod tests {
         Profile::decode(&*text).expect("a profile")
     }
 
+    /// Code in which every 16 bytes are a function, put into another one.
+    struct Invented(Vec<CodeMapping>);
+
+    impl Code for Invented {
+        fn mappings(&self) -> &[CodeMapping] {
+            &self.0
+        }
+
+        fn frames(&mut self, mapping: usize, address: u64) -> Vec<Frame<'_>> {
+            let Some(path) = self.0[mapping].path.to_str() else { return Vec::new() };
+            let inner = Frame { function: format!("f{}", address / 16), place: Some((path, 7)) };
+            let outer = Frame { function: "outer".to_owned(), place: None };
+            if path.ends_with(".so") { Vec::new() } else { vec![inner, outer] }
+        }
+    }
+
     fn mapping(start: u64, end: u64, file: &str) -> CodeMapping {
-        CodeMapping { start, end, file_offset: 0x1000, file: file.to_owned(), build_id: "ab01".to_owned() }
+        CodeMapping { start, end, file_offset: 0x1000, base: 0, path: file.into(), build_id: vec![0xab, 1] }
     }
 
     fn stack(addresses: &[u64]) -> SampledStack {
@@ -215,10 +316,10 @@ mod tests {
 
     #[test]
     fn a_profile_names_its_values_its_files_and_the_calls() {
-        let mappings = [mapping(0x1000, 0x3000, "/bin/egret"), mapping(0x7000, 0x8000, "/lib/x.so")];
+        let mut code = Invented(vec![mapping(0x1000, 0x3000, "/bin/egret"), mapping(0x7000, 0x8000, "/lib/x.so")]);
         let stacks = vec![stack(&[0x1001, 0x7000, 0x2000]), stack(&[0x1001])];
         let dump = HeapDump { sample_bytes: 1 << 19, stacks };
-        let profile = decoded(&encode(&dump, &mappings, SPAN).expect("encoded"));
+        let profile = decoded(&encode(&dump, &mut code, SPAN).expect("encoded"));
         let text = |place: i64| profile.string_table[usize::try_from(place).expect("a place")].as_str();
         assert_eq!(text(0), "");
         let types = profile.sample_type.iter().map(|of| (text(of.kind), text(of.unit))).collect::<Vec<_>>();
@@ -234,6 +335,14 @@ mod tests {
             profile.sample.iter().map(|of| of.location_id.clone()).collect::<Vec<_>>(),
             [vec![1, 2, 3], vec![1]]
         );
+        let functions = profile.function.iter().map(|of| (of.id, text(of.name), text(of.filename))).collect::<Vec<_>>();
+        assert_eq!(functions, [(1, "f256", "/bin/egret"), (2, "outer", ""), (3, "f511", "/bin/egret")]);
+        let lines =
+            |at: usize| profile.location[at].line.iter().map(|line| (line.function_id, line.line)).collect::<Vec<_>>();
+        assert_eq!((lines(0), lines(1), lines(2)), (vec![(1, 7), (2, 0)], vec![], vec![(3, 7), (2, 0)]));
+        let named = |of: &Mapping| (of.has_functions, of.has_filenames, of.has_line_numbers, of.has_inline_frames);
+        let named: Vec<_> = profile.mapping.iter().map(named).collect();
+        assert_eq!(named, [(true, true, true, true), (false, false, false, false)]);
         // Allocations much larger than the rate are all sampled.
         assert_eq!(profile.sample[0].value, [2, 64 << 20]);
     }
@@ -249,7 +358,8 @@ mod tests {
                 .map(|(addresses, objects, bytes)| SampledStack { addresses, objects, bytes })
                 .collect();
             let dump = HeapDump { sample_bytes, stacks };
-            let profile = decoded(&encode(&dump, &[mapping(10, 20, "a"), mapping(20, 30, "b")], SPAN).expect("encoded"));
+            let mut code = Invented(vec![mapping(10, 20, "a"), mapping(20, 30, "b")]);
+            let profile = decoded(&encode(&dump, &mut code, SPAN).expect("encoded"));
             prop_assert_eq!(profile.sample.len(), dump.stacks.len());
             for (sample, stack) in profile.sample.iter().zip(&dump.stacks) {
                 prop_assert!(sample.value.iter().all(|value| *value >= 0));

@@ -13,3 +13,4 @@ mod symbols;
 mod unwind;
 
 pub use service::{CapturedStack, StackDump, StackRefused, StackSettings, StackStats, Stacks, ThreadStack};
+pub(crate) use symbols::{Frame, Symbols};

@@ -19,7 +19,7 @@ const PROGRAM: &str = "/proc/self/exe";
 const NAME_BYTES_MAX: usize = 400;
 
 /// What a file knows of its addresses. The file stays mapped for good: a process has few, and seldom a new one.
-pub(super) struct Symbols {
+pub(crate) struct Symbols {
     names: SymbolMap<SymbolMapName<'static>>,
     lines: Option<Context<Bytes<'static>>>,
     /// What stands in brackets where there is no line.
@@ -28,10 +28,19 @@ pub(super) struct Symbols {
     sources: Option<String>,
 }
 
+/// A function at an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Frame<'s> {
+    /// Its name as one writes it.
+    pub(crate) function: String,
+    /// File and line of the source; line 0 is not known.
+    pub(crate) place: Option<(&'s str, u32)>,
+}
+
 impl Symbols {
     /// Those of a file; without any when it cannot be read, or is not the one that was loaded. An empty path is the
     /// program. `base` is what was added to the file's addresses when it was loaded.
-    pub(super) fn open(path: &Path, build_id: &[u8], base: u64) -> Self {
+    pub(crate) fn open(path: &Path, build_id: &[u8], base: u64) -> Self {
         let is_program = path.as_os_str().is_empty();
         let file_name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         let place = if is_program { "Unknown Source".to_owned() } else { file_name };
@@ -52,7 +61,17 @@ impl Symbols {
     /// A line for the function that an address of the file is in, and before it one for each function that was put into
     /// it there.
     pub(super) fn name(&self, address: u64) -> Vec<Arc<str>> {
-        let mut lines = Vec::new();
+        let frames = self.frames(address);
+        if frames.is_empty() {
+            return vec![format!("0x{address:x}({})", self.place).into()];
+        }
+        frames.iter().map(|frame| self.line(&frame.function, frame.place)).collect()
+    }
+
+    /// The function that an address of the file is in, and before it each function that was put into it there; nothing when
+    /// the file does not know.
+    pub(crate) fn frames(&self, address: u64) -> Vec<Frame<'_>> {
+        let mut known = Vec::new();
         let symbol = self.names.containing(address).map(SymbolMapName::name);
         if let Some(Ok(mut frames)) = self.lines.as_ref().map(|lines| lines.find_frames(address).skip_all_loads()) {
             let mut next = frames.next();
@@ -63,23 +82,19 @@ impl Symbols {
                 let is_outermost = !matches!(next, Ok(Some(_)));
                 let name = if is_outermost { symbol.or(named.as_deref()) } else { named.as_deref() };
                 let Some(name) = name else { continue };
-                let location = frame.location.as_ref();
-                let place = location.and_then(|location| Some((location.file?, location.line.unwrap_or(0))));
-                lines.push(self.line(name, place));
+                let place = frame.location.and_then(|location| Some((location.file?, location.line.unwrap_or(0))));
+                known.push(Frame { function: function(name), place });
             }
         }
-        if lines.is_empty() {
-            lines.push(match symbol {
-                Some(name) => self.line(name, None),
-                None => format!("0x{address:x}({})", self.place).into(),
-            });
+        if let (true, Some(name)) = (known.is_empty(), symbol) {
+            known.push(Frame { function: function(name), place: None });
         }
-        lines
+        known
     }
 
     /// As Java writes the elements of its stack traces.
-    fn line(&self, name: &str, place: Option<(&str, u32)>) -> Arc<str> {
-        let mut line = function(name);
+    fn line(&self, function: &str, place: Option<(&str, u32)>) -> Arc<str> {
+        let mut line = function.to_owned();
         let short = |file| short_path(file, self.sources.as_deref());
         let _ = match place {
             Some((file, 0)) => write!(line, "({})", short(file)),
