@@ -88,7 +88,7 @@ fn a_job_waits_as_pending_and_can_be_canceled() {
     let impatient = node.submit(&streaming("impatient", 3));
     node.wait_for_state(impatient, "PENDING");
     let metrics = node.client().get("/metrics").text();
-    assert_holds(&metrics, &["egret_slots_jobs_waiting{cluster=\"seatunnel\",} 2.0\n", "egret_slots_unassigned"]);
+    assert_holds(&metrics, &["egret_slots_jobs_waiting{cluster=\"seatunnel\",} 2\n", "egret_slots_unassigned"]);
     stop(&node, impatient, false);
     node.wait_for_state(impatient, "CANCELED");
     stop(&node, first, false);

@@ -32,6 +32,12 @@ pub(super) static TIMELINES: Table<Live> = Table {
         gauge("egret_timelines_tasks", "Running tasks that are looked at.", TICKER, |live: &Live, out| {
             out.value(live.jobs.timelines().stats().tasks);
         }),
+        gauge(
+            "egret_timelines_tasks_without",
+            "Those of them for whose timelines there is no room.",
+            TICKER,
+            |live: &Live, out| out.value(live.jobs.timelines().stats().tasks_without),
+        ),
         counter(
             "egret_timelines_refused_total",
             "Rings that had no room to begin or grow.",

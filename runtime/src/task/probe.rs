@@ -123,6 +123,18 @@ impl TaskStats {
         (activity, (packed >> 8) as u32, self.age_ns().saturating_sub(since))
     }
 
+    /// For how many nanoseconds the task has been waiting for room behind it; 0 when it is not. Asks no clock then.
+    pub(super) fn waits_for_room_ns(&self) -> u64 {
+        let is_waiting = self.activity.load(Ordering::Relaxed) & 7 == Activity::BackPressured as u64;
+        if !is_waiting {
+            return 0;
+        }
+        match self.activity() {
+            (Activity::BackPressured, _, since_ns) => since_ns,
+            _ => 0,
+        }
+    }
+
     /// When the task was made.
     pub fn started(&self) -> Instant {
         self.started

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::probe::{Activity, TaskStats, VertexStats};
+use super::probe::{TaskStats, VertexStats};
 use crate::metrics::timeline::Timeline;
 use crate::plan::JobGraph;
 use crate::plugin::PluginKind;
@@ -174,11 +174,7 @@ impl TaskColumns {
 /// A wait is counted when it is over; one that goes on counts as far as it has come, so that it does not fall into the
 /// second of its end as a whole. What is read may go back a little when the wait is over.
 fn back_pressured_ns(stats: &TaskStats) -> u64 {
-    let counted = stats.back_pressured_ns.get();
-    match stats.activity() {
-        (Activity::BackPressured, _, since_ns) => counted.saturating_add(since_ns),
-        _ => counted,
-    }
+    stats.back_pressured_ns.get().saturating_add(stats.waits_for_room_ns())
 }
 
 /// Over the tables of a vertex.
@@ -229,7 +225,7 @@ impl TaskTimeline {
 
 #[cfg(test)]
 mod tests {
-    use super::super::probe::TaskProbe;
+    use super::super::probe::{Activity, TaskProbe};
     use super::*;
 
     fn columns(kinds: &[PluginKind]) -> TaskColumns {

@@ -139,10 +139,11 @@ impl Answer {
             let mut series = Series::new(self.window);
             for task in tasks.iter() {
                 task.columns().of_job(metric).for_each(|column| series.add(task.timeline(), column));
-                // A job may have thousands of tasks.
+                // A job may have thousands of tasks, and a node as many jobs.
                 give_way().await;
             }
             self.write(&Labels { job: Some(job.id()), task: None }, metric.name(), MetricKind::Count, series);
+            give_way().await;
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use super::{JobTimelines, NodeMetric, NodeProbe, NodeReading, Timelines};
 use crate::metrics::timeline::{Purse, SlotClock, Timeline};
 use crate::task::{JobMetric, TaskColumns, TaskStats, TaskTimeline};
 
-/// Looks between two at which rings are given back in which nothing happens.
+/// Looks between two at which rings are given back in which nothing happens, and tasks without a timeline may begin one.
 const LOOKS_PER_SWEEP: u64 = 60;
 
 /// Rows and bytes of all jobs, in the order of [`JobMetric::FLOWS`].
@@ -148,6 +148,7 @@ impl Keeper {
             let timelines = self.watched.iter().flat_map(|watched| &watched.cursors);
             timelines.filter_map(Cursor::timeline).for_each(|timeline| timeline.obey(look.second, room));
             self.ended.forget();
+            self.watched.iter_mut().for_each(|watched| watched.begin_missing(look, &mut self.ended));
         }
     }
 
@@ -184,6 +185,8 @@ impl Keeper {
             node.timeline().add_anyway(look.second, &values, &look.timelines.node_room);
         }
         look.timelines.counts.tasks.set(tasks as u64);
+        let all = self.watched.iter().flat_map(|watched| &watched.cursors);
+        look.timelines.counts.tasks_without.set(all.filter(|cursor| cursor.timeline.is_none()).count() as u64);
         *last = NodeState { reading, unseen, ended };
     }
 }
@@ -234,6 +237,20 @@ impl Watched {
         }
     }
 
+    /// Begins the timelines for which there was no room before.
+    fn begin_missing(&mut self, look: &Look<'_>, ended: &mut Ended) {
+        if self.cursors.iter().all(|cursor| cursor.timeline.is_some()) {
+            return;
+        }
+        let mut places = Places::of(&self.job);
+        for (cursor, stats) in self.cursors.iter_mut().zip(self.tasks.iter()) {
+            if cursor.timeline.is_none() {
+                cursor.timeline = places.timeline(stats, &cursor.columns, look, ended);
+            }
+        }
+        places.publish(&self.job);
+    }
+
     /// The job has ended, and with it its tasks, which are looked at once more.
     fn end(mut self, look: &Look<'_>, ended: &mut Ended, scratch: &mut Scratch) {
         for (cursor, stats) in self.cursors.iter_mut().zip(self.tasks.iter()) {
@@ -267,15 +284,27 @@ impl Places {
     /// The cursor of a task that was not looked at yet, with the timeline of its place.
     fn begin(&mut self, stats: &TaskStats, look: &Look<'_>, ended: &mut Ended) -> Cursor {
         let columns = self.columns_of(stats);
-        let place = (stats.vertices.first().map_or(0, |vertex| vertex.vertex), stats.index);
-        let timeline = self.timelines.get(&place).cloned().or_else(|| {
-            let room = &look.timelines.room;
-            let timeline = ended.lend(|purse| Timeline::begin(columns.len(), look.second, purse), room)?;
-            let timeline = Arc::new(TaskTimeline::new(Arc::clone(&columns), stats.index, timeline));
-            self.timelines.insert(place, Arc::clone(&timeline));
-            Some(timeline)
-        });
+        let timeline = self.timeline(stats, &columns, look, ended);
         Cursor { last: vec![0; columns.len()].into(), columns, timeline }
+    }
+
+    /// The timeline of the place of a task; a new one where there is none, and room for it.
+    fn timeline(
+        &mut self,
+        stats: &TaskStats,
+        columns: &Arc<TaskColumns>,
+        look: &Look<'_>,
+        ended: &mut Ended,
+    ) -> Option<Arc<TaskTimeline>> {
+        let place = (stats.vertices.first().map_or(0, |vertex| vertex.vertex), stats.index);
+        if let Some(known) = self.timelines.get(&place) {
+            return Some(Arc::clone(known));
+        }
+        let begin = |purse: &mut Purse<'_>| Timeline::begin(columns.len(), look.second, purse);
+        let timeline = ended.lend(begin, &look.timelines.room)?;
+        let timeline = Arc::new(TaskTimeline::new(Arc::clone(columns), stats.index, timeline));
+        self.timelines.insert(place, Arc::clone(&timeline));
+        Some(timeline)
     }
 
     fn columns_of(&mut self, stats: &TaskStats) -> Arc<TaskColumns> {

@@ -51,6 +51,7 @@ pub struct Timelines {
 #[derive(Debug, Default)]
 struct Counts {
     tasks: Counter,
+    tasks_without: Counter,
     ticks: Counter,
     missed_seconds: Counter,
     cpu_ns: Counter,
@@ -64,6 +65,8 @@ pub struct TimelinesStats {
     pub room: RoomStats,
     /// Running tasks that are looked at.
     pub tasks: u64,
+    /// Those of them for whose timeline there is no room.
+    pub tasks_without: u64,
     /// Looks.
     pub ticks: u64,
     /// Seconds between two looks in which there was none.
@@ -98,6 +101,7 @@ impl Timelines {
         TimelinesStats {
             room: RoomStats { bytes: room.bytes + node.bytes, bytes_max: room.bytes_max + node.bytes_max, ..room },
             tasks: self.counts.tasks.get(),
+            tasks_without: self.counts.tasks_without.get(),
             ticks: self.counts.ticks.get(),
             missed_seconds: self.counts.missed_seconds.get(),
             cpu_time: Duration::from_nanos(self.counts.cpu_ns.get()),

@@ -167,7 +167,9 @@ impl Timeline {
         for resolution in Resolution::ALL {
             let level = &self.levels[resolution as usize];
             if resolution < room.finest() {
-                if level.give_up() {
+                // Without a ring nothing has happened, which stays known.
+                if level.ring.load().is_some() {
+                    level.give_up();
                     room.note_given_up(resolution);
                 }
             } else {
@@ -185,11 +187,11 @@ impl Timeline {
 }
 
 impl Level {
-    /// From now on nothing is known. True when there was a ring.
-    fn give_up(&self) -> bool {
+    /// From now on nothing is known.
+    fn give_up(&self) {
         // First: who still finds the ring, or finds none, is not to take it for complete.
         self.since.store(NEVER, Ordering::Release);
-        self.ring.swap(None).is_some()
+        self.ring.store(None);
     }
 
     /// Gives the ring back when it has nothing but zeros.
