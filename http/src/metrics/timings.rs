@@ -43,7 +43,7 @@ const TASK_BOUNDS: [u64; 12] = [
 ];
 
 const EXECUTORS_OF: &str = "buckets of the executors of that side";
-const TASKS_OF: &str = "buckets of the shards, into which tasks are folded";
+const TASKS_OF: &str = "buckets of the shards, in which all tasks count";
 
 pub(super) static EXECUTORS: Table<Live> = Table {
     title: "Times of executors",

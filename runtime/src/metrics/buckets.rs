@@ -3,9 +3,7 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hdrhistogram::Histogram;
-
-use super::layout::{MAX, ROW, ROWS, index_of, middle_of};
+use super::layout::{MAX, ROW, ROWS, index_of};
 
 /// The buckets of a power of two.
 type Row = [AtomicU64; ROW];
@@ -64,24 +62,6 @@ impl Buckets {
     pub(super) fn rows(&self) -> impl Iterator<Item = (usize, &Row)> {
         self.rows.iter().enumerate().filter_map(|(number, row)| Some((number, &**row.get()?)))
     }
-
-    /// Adds the counts to a histogram made by [`Buckets::histogram`].
-    pub fn pour(&self, into: &mut Histogram<u64>) {
-        for (number, row) in self.rows() {
-            for (column, count) in row.iter().enumerate() {
-                let count = count.load(Ordering::Relaxed);
-                if count > 0 {
-                    into.saturating_record_n(middle_of(number * ROW + column), count);
-                }
-            }
-        }
-    }
-
-    /// An empty histogram of the range and precision of the buckets.
-    pub fn histogram() -> Histogram<u64> {
-        // The bounds are constants that hdrhistogram accepts: 1 <= low, high >= 2 * low, 2 digits.
-        Histogram::new_with_bounds(1, MAX, 2).unwrap_or_else(|error| unreachable!("constant bounds: {error}"))
-    }
 }
 
 /// Adds to a number of which this thread is the only writer: no locked instruction is needed.
@@ -99,19 +79,6 @@ impl std::fmt::Debug for Buckets {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn quantiles_come_out_as_they_went_in() {
-        let buckets = Buckets::default();
-        (1..=1000).for_each(|micros| buckets.record(micros * 1000));
-        buckets.record(u64::MAX);
-        let mut histogram = Buckets::histogram();
-        buckets.pour(&mut histogram);
-        assert_eq!(histogram.len(), 1001);
-        let median = histogram.value_at_quantile(0.5) as f64;
-        assert!((median - 500_000.0).abs() < 500_000.0 / 50.0, "{median}");
-        assert_eq!(buckets.max(), MAX);
-    }
 
     #[test]
     fn memory_is_taken_for_the_powers_of_two_that_occur() {

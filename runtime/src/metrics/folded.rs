@@ -21,13 +21,13 @@ impl Folded {
     /// buckets of ten powers of two, it is 3.2 KiB.
     pub const BYTES_MAX: usize = size_of::<Self>() + BUCKETS * (1 + NUMBER_BYTES_MAX);
 
-    /// Packs the counts of all buckets.
-    pub(super) fn pack(counts: &[u64; BUCKETS], sum: u64, max: u64) -> Self {
+    /// Packs the counts of the buckets that are not empty, in their order.
+    pub(super) fn pack(counts: impl Iterator<Item = (usize, u64)>, sum: u64, max: u64) -> Self {
         let mut packed = Vec::new();
         let mut next = 0;
-        for (index, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+        for (index, count) in counts {
             write(&mut packed, (index - next) as u64);
-            write(&mut packed, *count);
+            write(&mut packed, count);
             next = index + 1;
         }
         Self { packed: packed.into(), sum, max }
@@ -76,9 +76,7 @@ mod tests {
     use super::*;
 
     fn packed(counts: &[(usize, u64)]) -> Folded {
-        let mut all = [0; BUCKETS];
-        counts.iter().for_each(|(index, count)| all[*index] = *count);
-        Folded::pack(&all, 1, 2)
+        Folded::pack(counts.iter().copied(), 1, 2)
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
-use super::layout::{BUCKETS, ROW, ROWS, index_of, middle_of};
+use hdrhistogram::Histogram;
+
+use super::layout::{BUCKETS, MAX, ROW, ROWS, index_of, middle_of};
 use super::{Buckets, Folded};
 
 /// The quantiles that are published, beside the maximum.
@@ -68,7 +70,7 @@ impl Times {
 
     /// Folds it, to be kept.
     pub fn fold(&self) -> Folded {
-        Folded::pack(&self.counts, self.sum, self.max)
+        Folded::pack(self.counts(), self.sum, self.max)
     }
 
     /// Durations.
@@ -91,7 +93,7 @@ impl Times {
         if self.count == 0 {
             return [0; N];
         }
-        let mut histogram = Buckets::histogram();
+        let mut histogram = histogram();
         self.counts().for_each(|(index, count)| histogram.saturating_record_n(middle_of(index), count));
         // The middle of a bucket may lie beyond the longest duration in it.
         quantiles.map(|quantile| histogram.value_at_quantile(quantile).min(self.max))
@@ -117,6 +119,12 @@ impl Times {
         let buckets = rows.flat_map(|number| number * ROW..(number + 1) * ROW);
         buckets.map(|index| (index, self.counts[index])).filter(|(_, count)| *count > 0)
     }
+}
+
+/// An empty histogram of the range and precision of the buckets.
+fn histogram() -> Histogram<u64> {
+    // The bounds are constants that hdrhistogram accepts: 1 <= low, high >= 2 * low, 2 digits.
+    Histogram::new_with_bounds(1, MAX, 2).unwrap_or_else(|error| unreachable!("constant bounds: {error}"))
 }
 
 impl std::fmt::Debug for Times {

@@ -1,4 +1,3 @@
-use hdrhistogram::Histogram;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -17,7 +16,7 @@ fn recorded(durations: &[u64]) -> Buckets {
 
 /// hdrhistogram's own recording with two digits.
 fn directly(durations: &[u64]) -> Histogram<u64> {
-    let mut histogram = Buckets::histogram();
+    let mut histogram = histogram();
     durations.iter().for_each(|nanos| histogram.record(*nanos).expect("in range"));
     histogram
 }
@@ -69,6 +68,16 @@ proptest! {
         times.clear();
         prop_assert_eq!((times.count(), times.sum(), times.max(), times.fold()), (0, 0, 0, Folded::default()));
     }
+}
+
+#[test]
+fn quantiles_come_out_as_they_went_in() {
+    let micros: Vec<u64> = (1..=1000).map(|micros| micros * 1000).chain([u64::MAX]).collect();
+    let mut times = Times::default();
+    times.add(&recorded(&micros));
+    let [median, most] = times.quantiles(&[0.5, 1.0]);
+    assert!(median.abs_diff(501_000) <= 501_000 / 64, "{median}");
+    assert!(times.max() == MAX && most.abs_diff(MAX) <= MAX / 64, "{most}");
 }
 
 #[test]
