@@ -208,7 +208,8 @@ fn with_ten_thousand_jobs_the_newest_have_series_and_the_others_are_counted() {
     const JOBS: usize = 10_000;
     const RUNNING: usize = 30;
     let node = NodeSettings { metrics: MetricsSettings { jobs_max: 100, vertices_max: 40 }, ..NodeSettings::default() };
-    let running = Running::configured(ServerConfig { listeners: vec![anywhere()], node, ..ServerConfig::default() });
+    let config_of_node = ServerConfig { listeners: vec![anywhere()], node, ..ServerConfig::default() };
+    let running = Running::with_quick_jobs(config_of_node);
     let mut client = running.client();
     for id in 1..=RUNNING {
         json_of(&client.post(&format!("/submit-job?jobId={id}"), &config("runs", true)));

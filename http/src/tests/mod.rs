@@ -89,9 +89,18 @@ impl Running {
     }
 
     fn configured(config: ServerConfig) -> Self {
+        Self::on(ShardsConfig::default(), config)
+    }
+
+    /// Jobs at the priority of requests: for tests of so many that they would not end on a machine that others keep busy.
+    fn with_quick_jobs(config: ServerConfig) -> Self {
+        Self::on(ShardsConfig { work_nice: 0, ..ShardsConfig::default() }, config)
+    }
+
+    fn on(shards: ShardsConfig, config: ServerConfig) -> Self {
         let cpu = allowed_cpus().expect("an affinity mask")[0];
         let cpus = cpu.to_string().parse().expect("a CPU");
-        let shards = Shards::start(ShardsConfig { cpus: Some(cpus), ..ShardsConfig::default() }).expect("shards");
+        let shards = Shards::start(ShardsConfig { cpus: Some(cpus), ..shards }).expect("shards");
         let jobs = jobs_on(&shards);
         let server = Server::start(&shards, &config, &jobs).expect("a server");
         Self { server: Some(server), jobs, shards }
