@@ -261,20 +261,10 @@ impl Worker {
     fn dump(&mut self) -> StackDump {
         let taken = Instant::now();
         let threads = self.threads.read();
-        let mut buffer = Vec::new();
-        let hindrances: Vec<Option<Missing>> = threads.iter().map(|thread| hindrance(thread, &mut buffer)).collect();
-        let asked: Vec<i32> =
-            threads.iter().zip(&hindrances).filter(|(_, why)| why.is_none()).map(|(thread, _)| thread.id).collect();
-        let mut outcomes = capture::capture(&asked, Instant::now() + self.settings.wait_max).into_iter();
+        let outcomes = capture_all(&threads, Instant::now() + self.settings.wait_max);
         let capture_time = taken.elapsed();
-        let threads: Vec<ThreadStack> = threads
-            .into_iter()
-            .zip(hindrances)
-            .map(|(thread, why)| {
-                let outcome = why.map_or_else(|| outcomes.next().unwrap_or(Err(Missing::Late)), Err);
-                self.thread(thread, outcome)
-            })
-            .collect();
+        let threads: Vec<ThreadStack> =
+            threads.into_iter().zip(outcomes).map(|(thread, outcome)| self.thread(thread, outcome)).collect();
         let counters = &self.counters;
         counters.dumps.fetch_add(1, Ordering::Relaxed);
         let nanos = u64::try_from(capture_time.as_nanos()).unwrap_or(u64::MAX);
@@ -296,6 +286,30 @@ impl Worker {
         }
         ThreadStack { id, name, state, lines }
     }
+}
+
+/// Takes the stacks of threads. Those that could not be asked are tried once more when the others have answered: a thread
+/// also blocks signals for the moment in which it answers another one, or starts a thread.
+fn capture_all(threads: &[ThreadSample], deadline: Instant) -> Vec<Outcome> {
+    let mut outcomes: Vec<Outcome> = threads.iter().map(|_| Err(Missing::Blocked)).collect();
+    let mut left: Vec<usize> = (0..threads.len()).collect();
+    let mut buffer = Vec::new();
+    for _ in 0..2 {
+        let mut asked = Vec::with_capacity(left.len());
+        for index in std::mem::take(&mut left) {
+            match hindrance(&threads[index], &mut buffer) {
+                None => asked.push(index),
+                Some(why) => {
+                    outcomes[index] = Err(why);
+                    left.push(index);
+                }
+            }
+        }
+        let ids: Vec<i32> = asked.iter().map(|index| threads[*index].id).collect();
+        let answers = capture::capture(&ids, deadline);
+        asked.into_iter().zip(answers).for_each(|(index, outcome)| outcomes[index] = outcome);
+    }
+    outcomes
 }
 
 /// Why a thread is not asked.

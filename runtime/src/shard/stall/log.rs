@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 use super::super::stats::Side;
 use super::places::Places;
 
-/// Lines of a stack in the log: what lies further out is the executor.
-const LINES_MAX: usize = 40;
+/// Most lines of a stack in the log.
+const LINES_MAX: usize = 64;
+/// What polls a step: further out all stacks are the same.
+const OUTERMOST: &str = "Driver::poll_task(";
 
 /// Says it, from whichever thread has the stack.
 #[derive(Clone)]
@@ -37,20 +39,7 @@ impl StallLog {
     pub(super) fn caught(&self, caught: &Caught, lines: &[Arc<str>]) {
         let place = place_of(lines).unwrap_or(&caught.executor);
         let Some(left_out) = self.is_due(place, 1) else { return };
-        let Caught { executor, used, limit, .. } = caught;
-        let mut text = format!(
-            "{executor} has used {used:.1?} of CPU time in one step, more than {} ({limit:?})",
-            setting(caught.side)
-        );
-        if left_out > 0 {
-            let _ = write!(text, "; {left_out} like it were not logged");
-        }
-        if lines.is_empty() {
-            text.push_str("; its stack could not be taken");
-        }
-        for line in lines.iter().take(LINES_MAX) {
-            let _ = write!(text, "\n    at {line}");
-        }
+        let text = text_of(caught, lines, left_out);
         match caught.job {
             Some(job) => tracing::warn!(job, "{text}"),
             None => tracing::warn!("{text}"),
@@ -62,8 +51,8 @@ impl StallLog {
         if let Some(left_out) = self.is_due(executor, count) {
             let count = count + left_out;
             tracing::warn!(
-                "{executor}: {count} steps have used too much CPU time and ended before their stacks could be taken, \
-                 the last one {used:.1?}"
+                "{executor}: steps that used too much CPU time and ended before their stacks could be taken: {count}, \
+                 the last one used {used:.1?}"
             );
         }
     }
@@ -71,6 +60,27 @@ impl StallLog {
     fn is_due(&self, place: &str, count: u64) -> Option<u64> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner).stalled(place, count, Instant::now())
     }
+}
+
+/// What is said of a stall that was caught.
+fn text_of(caught: &Caught, lines: &[Arc<str>], left_out: u64) -> String {
+    let Caught { executor, used, limit, .. } = caught;
+    let setting = setting(caught.side);
+    let mut text = format!("{executor} has used {used:.1?} of CPU time in one step, more than {setting} ({limit:?})");
+    if left_out > 0 {
+        let _ = write!(text, "; {left_out} like it were not logged");
+    }
+    if lines.is_empty() {
+        text.push_str("; its stack could not be taken");
+    }
+    for line in lines.iter().take(LINES_MAX) {
+        let _ = write!(text, "\n    at {line}");
+        // The closure in it, by which it guards a poll, ends otherwise.
+        if line.contains(OUTERMOST) {
+            break;
+        }
+    }
+    text
 }
 
 /// The setting that has a side's limit.
@@ -90,6 +100,25 @@ fn place_of(lines: &[Arc<str>]) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stall_is_told_with_its_stack_up_to_what_polls_it() {
+        let caught = Caught {
+            executor: "egret-work-0".to_owned(),
+            side: Side::Work,
+            job: None,
+            used: Duration::from_micros(612_345),
+            limit: Duration::from_millis(500),
+        };
+        let begin = "egret-work-0 has used 612.3ms of CPU time in one step, more than stall_work (500ms)";
+        assert_eq!(text_of(&caught, &[], 0), format!("{begin}; its stack could not be taken"));
+        let stack =
+            ["a(b.rs:1)", "x::Driver::poll_task::{{closure}}(d.rs:2)", "x::Driver::poll_task(d.rs:3)", "main(m.rs:4)"];
+        let text = text_of(&caught, &stack.map(Arc::from), 3);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], format!("{begin}; 3 like it were not logged"));
+        assert_eq!(lines[1..], stack[..3].iter().map(|line| format!("    at {line}")).collect::<Vec<_>>());
+    }
 
     #[test]
     fn a_place_is_the_innermost_function_of_our_own() {
