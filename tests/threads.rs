@@ -88,8 +88,7 @@ fn dumps_in_a_row_beside_a_job_and_requests_have_every_stack_and_harm_nobody() {
     let rows = |job: &Value| job["metrics"]["SourceReceivedCount"].as_str().and_then(|rows| rows.parse::<u64>().ok());
     let before = rows(&node.wait_for_state(id, "RUNNING"));
     node.wait_for(id, "RUNNING", |job| rows(job) > before);
-    let ended = node.stop().expect_exit(0);
-    assert!(!ended.stderr.contains("has made no progress"), "{}", ended.stderr);
+    node.stop().expect_exit(0);
 }
 
 #[test]
