@@ -73,14 +73,12 @@ pub fn of_node(
     let alone = leave_alone(options, || Cpu::of(pid))?;
     for rate in &options.rates {
         for (target, path) in TARGETS {
-            // The look at the counter before is not one of the scrapes, and neither is the sample that it may need. The
-            // one behind finds the sample of the last scrape, which is fresh.
-            let sampler = sampler_cpu(node)?;
             thread::sleep(SETTLE);
+            let sampler = sampler_cpu(node)?;
             let (begun, before) = (Instant::now(), Cpu::of(pid)?);
             let outcome = load(node.address, path, *rate, options).run()?;
             let (cpu, length) = (Cpu::of(pid)? - before, begun.elapsed());
-            let sampling = sampler_cpu(node)? - sampler - alone.sampler * (length + SETTLE).as_secs_f64();
+            let sampling = sampler_cpu(node)? - sampler - alone.sampler * length.as_secs_f64();
             let body = node.get(path)?;
             let series = if target == MONITORING { values(&body)? } else { series(&body) };
             let scraped = Scraped { target, busy, rate: *rate };
@@ -160,9 +158,9 @@ fn load<'l>(address: SocketAddr, path: &str, rate: u32, options: &Options) -> Lo
     }
 }
 
-/// CPU time of the sampler, in seconds, as the node tells it.
+/// CPU time of the sampler, in seconds, as the node tells it. To ask for this alone has nothing sampled.
 fn sampler_cpu(node: &Node) -> Result<f64, Box<dyn Error>> {
-    let text = node.get("/metrics")?;
+    let text = node.get(&format!("/metrics?name={SAMPLER_CPU}"))?;
     sample(&text, SAMPLER_CPU).ok_or_else(|| format!("/metrics has no {SAMPLER_CPU}").into())
 }
 

@@ -227,9 +227,13 @@ impl Shared {
         }
     }
 
-    /// Everything that was asked for before is answered.
-    pub(super) fn note_answered(&self, cpu_time: Duration) {
+    /// What the thread has used so far.
+    pub(super) fn note_cpu_time(&self, cpu_time: Duration) {
         self.cpu_ns.store(u64::try_from(cpu_time.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Everything that was asked for before is answered.
+    pub(super) fn note_answered(&self) {
         let next = if self.asked.load(Ordering::SeqCst) == 0 { 0 } else { self.clock(Instant::now()) };
         self.unanswered_since.store(next, Ordering::SeqCst);
         if self.silence_told.swap(false, Ordering::SeqCst) {
@@ -262,7 +266,7 @@ mod tests {
         shared.note_late();
         assert!(told(&shared), "the first who asked counts");
         shared.take_asked();
-        shared.note_answered(Duration::ZERO);
+        shared.note_answered();
         assert!(!told(&shared));
         shared.note_late();
         assert!(!told(&shared), "everything is answered");

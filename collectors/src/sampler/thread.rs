@@ -64,6 +64,7 @@ impl Readers {
                 self.guarded(shared, |readers| readers.vitals.tick());
                 // After a long sleep of the machine there is one tick, not many.
                 tick = now + period;
+                shared.note_cpu_time(cpu_time(libc::CLOCK_THREAD_CPUTIME_ID));
             }
             thread::park_timeout(tick.saturating_duration_since(Instant::now()));
         }
@@ -81,7 +82,8 @@ impl Readers {
             shared.wake_waiters();
         }
         if asked.iter().next().is_some() {
-            shared.note_answered(cpu_time(libc::CLOCK_THREAD_CPUTIME_ID));
+            shared.note_cpu_time(cpu_time(libc::CLOCK_THREAD_CPUTIME_ID));
+            shared.note_answered();
         }
     }
 
