@@ -100,11 +100,8 @@ pub(super) static SAMPLER_ITSELF: Table<Live> = Table {
             SAMPLER,
             |live, out| out.value(live.node.sampler.stats().refused),
         ),
-        gauge(
-            "egret_sampler_waiting",
-            "Requests that wait for a new sample, or have given up.",
-            SAMPLER,
-            |live, out| out.value(live.node.sampler.stats().waiting),
-        ),
+        gauge("egret_sampler_waiting", "Requests that wait for a new sample.", SAMPLER, |live, out| {
+            out.value(live.node.sampler.stats().waiting)
+        }),
     ],
 };
