@@ -37,10 +37,15 @@ impl Watcher {
         let executor = |(number, core): (usize, &Arc<Core>)| {
             let limit = config.stalls.limit(core.side);
             let thread = core.thread.load(Ordering::Acquire);
-            if let Err(error) = alerts.watch(thread, number, (limit / 2).max(PERIOD_MIN)) {
+            let clock = CpuClock::of(thread);
+            let armed = alerts.watch(thread, number, (limit / 2).max(PERIOD_MIN));
+            // A thread that has ended has no clock: a start that fails elsewhere ends the executors at once.
+            if let Err(error) = armed
+                && clock.read().is_some()
+            {
                 failed.get_or_insert(error);
             }
-            Executor { core: core.clone(), clock: CpuClock::of(thread), limit, missed: 0 }
+            Executor { core: core.clone(), clock, limit, missed: 0 }
         };
         let executors = cores.iter().enumerate().map(executor).collect();
         if let Some(error) = failed {
