@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use egret_runtime::metrics::Times;
 use egret_runtime::row::text::write_double;
+use memchr::memchr3;
 
 use super::family::{About, Kind, Table};
 use super::select::Selection;
@@ -177,7 +178,10 @@ impl Samples<'_> {
             label(text, name, value);
         }
         if let Some(bound) = bound {
-            label(text, "le", bound);
+            // A number: nothing to escape.
+            for piece in [",le=\"", bound, "\""] {
+                text.push_str(piece);
+            }
         }
         text.push_str(if *format == Format::Prometheus { ",} " } else { "} " });
         write_value(text, value, self.family.is_original);
@@ -206,7 +210,7 @@ fn escape(text: &mut String, value: &str) {
         end -= 1;
     }
     let mut rest = &value[..end];
-    while let Some(place) = rest.bytes().position(|byte| matches!(byte, b'\\' | b'"' | b'\n')) {
+    while let Some(place) = memchr3(b'\\', b'"', b'\n', rest.as_bytes()) {
         text.push_str(&rest[..place]);
         text.push_str(match rest.as_bytes()[place] {
             b'\\' => "\\\\",
