@@ -12,6 +12,16 @@ import urllib.request
 NAME = 'odd "name" \\ with\nlines, {braces} and \u6d4b'
 
 
+def end(process):
+    """Ends a program, by force if it takes longer than 20 seconds."""
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 class Node:
     """A running node on a port of its own."""
 
@@ -29,12 +39,7 @@ class Node:
         return self
 
     def __exit__(self, *_):
-        self.process.terminate()
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        end(self.process)
 
     def listen(self):
         for line in self.process.stderr:

@@ -19,7 +19,7 @@ import time
 import urllib.parse
 import urllib.request
 
-from node import Node, run_jobs
+from node import Node, end, run_jobs
 
 CONFIG = """
 global: {{scrape_interval: 1s, scrape_timeout: 900ms}}
@@ -47,12 +47,7 @@ class Prometheus:
         return self
 
     def __exit__(self, *_):
-        self.process.terminate()
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        end(self.process)
 
     def query(self, query):
         url = f"{self.url}/api/v1/query?{urllib.parse.urlencode({'query': query})}"

@@ -192,6 +192,7 @@ async fn write_all(text: &mut Exposition, live: Live) {
     let executors =
         if text.wants(&executors::EXECUTORS) { executors::executors(&live) } else { Items::new(&executors::EXECUTORS) };
     let routes = requests::used_routes(&live);
+    let timelines = Items::one(live.jobs.timelines().stats());
     let live = Items::one(live);
     write(text, &original::CLUSTER, &live).await;
     write(text, &original::PROCESS, &live).await;
@@ -208,7 +209,7 @@ async fn write_all(text: &mut Exposition, live: Live) {
     write(text, &executors::BESIDE, &live).await;
     write(text, &timings::EXECUTORS, &live).await;
     write(text, &timings::TASKS, &live).await;
-    write(text, &timelines::TIMELINES, &live).await;
+    write(text, &timelines::TIMELINES, &timelines).await;
     write(text, &requests::HTTP, &live).await;
     write(text, &requests::ROUTES, &routes).await;
     write(text, &jobs::LEFT_OUT, &Items::one(jobs.left_out)).await;
