@@ -1,7 +1,7 @@
 //! The `Sql` transform: `SELECT ... FROM ... [WHERE ...]` over one table (contract E.1).
 //!
 //! From text to rows: [`parse`] reads the grammar and refuses what is not done, [`bind`] resolves names and types
-//! once, [`expr`] evaluates batch by batch. `docs/sql.md` is the users' page.
+//! once to an [`expr`], [`evaluate`] goes over the batches. `docs/sql.md` is the users' page.
 
 mod arithmetic;
 mod bind;
@@ -11,6 +11,7 @@ mod choice;
 mod clock;
 mod compare;
 mod decimal;
+mod evaluate;
 mod expr;
 mod functions;
 mod like;
@@ -290,7 +291,7 @@ impl Query {
         let filter = FilterBuilder::new(&predicate).optimize().build();
         let mut used = vec![false; batch.rows.num_columns()];
         self.outputs.iter().for_each(|output| output.expr.mark_columns(&mut used));
-        let columns = expr::filter_used(batch.rows.columns(), &used, &filter, kept.count_set_bits())?;
+        let columns = evaluate::filter_used(batch.rows.columns(), &used, &filter, kept.count_set_bits())?;
         let frame = Frame { columns: &columns, rows: kept.count_set_bits(), now };
         let original = |row: usize| kept.set_indices().nth(row).unwrap_or(row);
         let rows = self.project(&frame, original, failed)?;
