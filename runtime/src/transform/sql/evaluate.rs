@@ -11,7 +11,7 @@ use arrow::error::ArrowError;
 use super::arithmetic;
 use super::cast;
 use super::choice::Choice;
-use super::compare::{self, Comparison};
+use super::compare::{self, Comparison, Ground};
 use super::expr::{Call, Expr, Frame, Kind};
 use super::like::Like;
 use super::value::{Numbers, RowError, Texts, Value, boolean_rows, null_is_false};
@@ -66,40 +66,17 @@ impl Expr {
             })?,
             Kind::InTexts { value, list, negated } => {
                 let value = value.evaluate(frame)?;
-                let rows = if value.constant { 1 } else { rows };
                 let texts = Texts::of(&value);
-                let found = BooleanBuffer::collect_bool(rows, |row| {
-                    texts.get(row).is_some_and(|text| list.contains(text) != *negated)
-                });
-                Value { array: Arc::new(BooleanArray::new(found, None)), constant: value.constant }
+                let holds = |row| texts.get(row).is_some_and(|text| list.contains(text) != *negated);
+                rows_where(&value, rows, holds)
             }
             Kind::InIntegers { value, list, negated } => {
                 let value = value.evaluate(frame)?;
-                let rows = if value.constant { 1 } else { rows };
                 let numbers = Numbers::<Int64Type>::of(&value);
-                let found = BooleanBuffer::collect_bool(rows, |row| {
-                    numbers.get(row).is_some_and(|number| list.contains(&number) != *negated)
-                });
-                Value { array: Arc::new(BooleanArray::new(found, None)), constant: value.constant }
+                let holds = |row| numbers.get(row).is_some_and(|number| list.contains(&number) != *negated);
+                rows_where(&value, rows, holds)
             }
-            Kind::In { value, ground, list, negated } => {
-                let value = value.evaluate(frame)?;
-                let mut found = BooleanBuffer::new_unset(rows);
-                for item in list {
-                    let item = item.evaluate(frame)?;
-                    let equal = if value.constant && item.constant {
-                        let one = compare::evaluate(Comparison::Equal, ground, &value, &item, 1)?;
-                        BooleanBuffer::collect_bool(rows, |_| one.value(0))
-                    } else {
-                        compare::evaluate(Comparison::Equal, ground, &value, &item, rows)?
-                    };
-                    found = &found | &equal;
-                }
-                if *negated {
-                    found = BooleanBuffer::collect_bool(rows, |row| !found.value(row) && !value.is_null(row));
-                }
-                booleans(found)
-            }
+            Kind::In { value, ground, list, negated } => booleans(in_list(value, ground, list, *negated, frame)?),
             Kind::Like { value, pattern, negated } => {
                 let value = value.evaluate(frame)?;
                 let rows = if value.constant { 1 } else { rows };
@@ -218,6 +195,39 @@ impl Value {
 
 fn booleans(truths: BooleanBuffer) -> Value {
     Value::column(Arc::new(BooleanArray::new(truths, None)))
+}
+
+/// Whether it holds for each row of a value; once where the value is the same for all.
+fn rows_where(value: &Value, rows: usize, holds: impl FnMut(usize) -> bool) -> Value {
+    let rows = if value.constant { 1 } else { rows };
+    let found = BooleanBuffer::collect_bool(rows, holds);
+    Value { array: Arc::new(BooleanArray::new(found, None)), constant: value.constant }
+}
+
+fn in_list(
+    value: &Expr,
+    ground: &Ground,
+    list: &[Expr],
+    negated: bool,
+    frame: &Frame<'_>,
+) -> Result<BooleanBuffer, RowError> {
+    let rows = frame.rows;
+    let value = value.evaluate(frame)?;
+    let mut found = BooleanBuffer::new_unset(rows);
+    for item in list {
+        let item = item.evaluate(frame)?;
+        let equal = if value.constant && item.constant {
+            let one = compare::evaluate(Comparison::Equal, ground, &value, &item, 1)?;
+            BooleanBuffer::collect_bool(rows, |_| one.value(0))
+        } else {
+            compare::evaluate(Comparison::Equal, ground, &value, &item, rows)?
+        };
+        found = &found | &equal;
+    }
+    if negated {
+        found = BooleanBuffer::collect_bool(rows, |row| !found.value(row) && !value.is_null(row));
+    }
+    Ok(found)
 }
 
 fn all_of(parts: &[Expr], frame: &Frame<'_>) -> Result<BooleanBuffer, RowError> {
