@@ -6,6 +6,7 @@
 // What comes from outside must not be able to end a task, let alone the process: tests alone may unwrap.
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
 
+mod bounded;
 pub mod config;
 pub mod file;
 pub mod flow;

@@ -22,7 +22,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Sender, bounded};
-use crossbeam::queue::ArrayQueue;
+
+use crate::bounded::BoundedQueue;
 
 use index::Index;
 use line::Line;
@@ -149,7 +150,7 @@ pub struct JobLogs {
 /// What callers and the writer share.
 struct Shared {
     settings: JobLogSettings,
-    queue: ArrayQueue<Line>,
+    queue: BoundedQueue<Line>,
     queued_bytes: AtomicUsize,
     /// The writer has been told that there are lines.
     told: AtomicBool,
@@ -201,7 +202,7 @@ impl JobLogs {
         let (commands, received) = bounded(COMMANDS_MAX);
         let shared = Arc::new(Shared {
             settings,
-            queue: ArrayQueue::new(QUEUE_LINES_MAX),
+            queue: BoundedQueue::new(QUEUE_LINES_MAX),
             queued_bytes: AtomicUsize::new(0),
             told: AtomicBool::new(false),
             dropped: AtomicU64::new(0),

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Wake, Waker};
 use std::time::Instant;
 
-use crossbeam::queue::{ArrayQueue, SegQueue};
+use crossbeam::queue::SegQueue;
 
 use super::driver::words_of;
 use super::group::GroupState;
@@ -16,6 +16,7 @@ use super::local;
 use super::stats::{Counters, ExecutorStats, Queues, Side};
 use super::times::ExecutorTimes;
 use super::{MailboxFull, ShardId};
+use crate::bounded::BoundedQueue;
 
 /// A task as it lives on its executor.
 pub(super) type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
@@ -54,7 +55,7 @@ pub(super) struct Core {
     pub(super) thread: AtomicI32,
     pub(super) counters: Counters,
     pub(super) times: ExecutorTimes,
-    mailbox: ArrayQueue<Sent>,
+    mailbox: BoundedQueue<Sent>,
     /// Tasks woken by other threads. Bounded by the number of tasks: each is in here once at most.
     woken: SegQueue<Arc<TaskState>>,
     /// [`ASLEEP`], [`AWAKE`], or since when it is being woken, by [`Core::clock`]. Unless it sleeps the driver runs, or
@@ -108,7 +109,7 @@ impl Core {
             thread: AtomicI32::new(0),
             counters: Counters::default(),
             times: ExecutorTimes::default(),
-            mailbox: ArrayQueue::new(mailbox_capacity),
+            mailbox: BoundedQueue::new(mailbox_capacity),
             woken: SegQueue::new(),
             awake: AtomicU64::new(AWAKE),
             sweep: AtomicBool::new(false),
