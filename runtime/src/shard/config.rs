@@ -25,15 +25,20 @@ pub struct ShardsConfig {
     /// Longest time an executor runs without looking at its I/O if a driver forgot to; at least 100 ms, because a
     /// shorter one lets the executor sleep with work in its queue.
     pub preempt_timer: Duration,
-    /// Longest sleep of an executor: the guard against one that sleeps although it has work.
+    /// Longest sleep of an executor that has just had something to do: the guard against one that sleeps although it has
+    /// work.
     pub tick: Duration,
-    /// The same for a work executor that has tasks.
+    /// The same for a work executor that has tasks. When a tick has found nothing, its next one comes after `tick`.
     pub tick_with_tasks: Duration,
+    /// Longest sleep of any other executor whose last tick has found nothing.
+    pub tick_idle: Duration,
     /// Time that a task on the work side keeps the token, and that a job of weight 1 gets in a round.
     pub work_slice: Duration,
     /// Time after which a task on the front side gives way, where it asks.
     pub front_slice: Duration,
-    /// Time without progress from which on an executor is logged and woken.
+    /// Time that the watchdog lets an executor sleep although it has work, before it wakes it.
+    pub watchdog_wake: Duration,
+    /// Time without progress from which on an executor is logged.
     pub watchdog_warn: Duration,
     /// Time without progress, although there is work, after which the process ends.
     pub watchdog_abort: Duration,
@@ -64,8 +69,10 @@ impl Default for ShardsConfig {
             preempt_timer: Self::PREEMPT_TIMER_MIN,
             tick: Duration::from_millis(100),
             tick_with_tasks: Duration::from_millis(5),
+            tick_idle: Duration::from_secs(1),
             work_slice: Duration::from_millis(2),
             front_slice: Duration::from_micros(100),
+            watchdog_wake: Duration::from_millis(100),
             watchdog_warn: Duration::from_secs(1),
             watchdog_abort: Duration::from_secs(10),
             work_step_max: Duration::from_secs(300),
@@ -104,11 +111,14 @@ impl ShardsConfig {
             .or_else(|| least("preempt_timer", self.preempt_timer, Self::PREEMPT_TIMER_MIN))
             .or_else(|| least("tick", self.tick, ms))
             .or_else(|| least("tick_with_tasks", self.tick_with_tasks, ms))
+            .or_else(|| least("tick_idle", self.tick_idle, self.tick))
             .or_else(|| least("work_slice", self.work_slice, ms / 10))
             .or_else(|| least("front_slice", self.front_slice, ms / 10))
             .or_else(|| least("stall_front", self.stalls.front, StallSettings::LIMIT_MIN))
             .or_else(|| least("stall_work", self.stalls.work, StallSettings::LIMIT_MIN))
+            .or_else(|| least("watchdog_wake", self.watchdog_wake, 10 * ms))
             .or_else(|| least("watchdog_warn", self.watchdog_warn, 2 * self.tick))
+            .or_else(|| least("watchdog_warn", self.watchdog_warn, 2 * self.watchdog_wake))
             .or_else(|| least("watchdog_abort", self.watchdog_abort, 2 * self.watchdog_warn))
             .or_else(|| least("work_step_max", self.work_step_max, self.watchdog_abort))
     }

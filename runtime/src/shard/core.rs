@@ -241,6 +241,11 @@ impl Core {
         !self.mailbox.is_empty() || !self.woken.is_empty() || self.counters.ready.get() > 0
     }
 
+    /// Whether another thread wakes it, and it does not run yet.
+    pub(super) fn is_being_woken(&self) -> bool {
+        self.awake.load(Ordering::Relaxed) > AWAKE
+    }
+
     /// Nanoseconds since the executor was made, never [`ASLEEP`] or [`AWAKE`].
     pub(super) fn clock(&self, now: Instant) -> u64 {
         u64::try_from(now.saturating_duration_since(self.epoch).as_nanos()).unwrap_or(u64::MAX).max(AWAKE + 1)

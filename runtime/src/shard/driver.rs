@@ -59,6 +59,8 @@ pub(super) struct Driver {
     limits: Limits,
     tick: Option<Timer>,
     tick_due: Instant,
+    /// Nothing was taken in or polled since this run began.
+    quiet: bool,
     turn: Option<Timer>,
     /// When the reactor turn began, by the core's clock.
     turn_began: u64,
@@ -68,9 +70,17 @@ pub(super) struct Driver {
 /// The bounds that a driver keeps.
 struct Limits {
     slice: Duration,
-    tick: Duration,
-    tick_with_tasks: Duration,
+    tick: Tick,
+    tick_with_tasks: Tick,
     tasks_max: usize,
+}
+
+/// Time from a run to the next tick.
+#[derive(Clone, Copy)]
+struct Tick {
+    after_work: Duration,
+    /// The run found nothing to do, so the executor goes to sleep with nothing in its queue.
+    after_nothing: Duration,
 }
 
 /// The group of tasks that have none: all tasks of the front side.
@@ -85,9 +95,10 @@ const MESSAGES_PER_INTAKE: usize = 256;
 impl Driver {
     /// A driver for the executor of this thread; `on_ready` is called by its first run.
     pub(super) fn new(core: Arc<Core>, config: &ShardsConfig, on_ready: Box<dyn FnOnce()>) -> Self {
+        let tick = Tick { after_work: config.tick, after_nothing: config.tick_idle };
         let (slice, tick_with_tasks) = match core.side {
-            Side::Front => (config.front_slice, config.tick),
-            Side::Work => (config.work_slice, config.tick_with_tasks),
+            Side::Front => (config.front_slice, tick),
+            Side::Work => (config.work_slice, Tick { after_work: config.tick_with_tasks, after_nothing: config.tick }),
         };
         let mut token = Token::new(i64::try_from(slice.as_nanos()).unwrap_or(i64::MAX));
         // The driver itself counts as a task of its own group, so that the group never leaves.
@@ -95,7 +106,7 @@ impl Driver {
         let number = token.add_group(own.state.weight);
         debug_assert_eq!(number, OWN_GROUP);
         let judge = Judge::new(config.stalls.limit(core.side));
-        let limits = Limits { slice, tick: config.tick, tick_with_tasks, tasks_max: config.tasks_max };
+        let limits = Limits { slice, tick, tick_with_tasks, tasks_max: config.tasks_max };
         Self {
             core,
             tasks: Vec::new(),
@@ -109,6 +120,7 @@ impl Driver {
             limits,
             tick: None,
             tick_due: Instant::now(),
+            quiet: true,
             turn: None,
             turn_began: 0,
             on_ready: Some(on_ready),
@@ -120,6 +132,7 @@ impl Driver {
         let cause = self.core.wake_up(cx.waker());
         self.core.counters.progress.add(1);
         let began = Instant::now();
+        self.quiet = true;
         self.time_start(cause, began);
         if let Some(on_ready) = self.on_ready.take() {
             on_ready();
@@ -208,6 +221,7 @@ impl Driver {
     }
 
     fn take_message(&mut self, Sent { message: Message { group, build }, at }: Sent, now: u64) {
+        self.quiet = false;
         self.core.times.record(ExecutorTime::Mailbox, now.saturating_sub(at));
         self.core.counters.commands.add(1);
         let future = build();
@@ -287,6 +301,7 @@ impl Driver {
         else {
             return now;
         };
+        self.quiet = false;
         let counters = &self.core.counters;
         counters.poll_task.set(u64::from(index));
         counters.poll_group.set(owner.state.id);
@@ -398,7 +413,8 @@ impl Driver {
 
     /// Keeps a timer armed whatever happens, so that an executor that goes to sleep with work in its queue wakes up.
     fn arm_tick(&mut self, now: Instant, cx: &mut Context<'_>) {
-        let period = if self.live > 0 { self.limits.tick_with_tasks } else { self.limits.tick };
+        let tick = if self.live > 0 { self.limits.tick_with_tasks } else { self.limits.tick };
+        let period = if self.quiet { tick.after_nothing } else { tick.after_work };
         if self.tick.is_none() || now >= self.tick_due || self.tick_due > now + period {
             self.tick_due = Instant::now() + period;
             self.tick = Some(armed(period, cx));

@@ -140,6 +140,8 @@ fn start_unguarded() -> (Shards, FrontHandle, WorkHandle) {
     let config = ShardsConfig {
         tick: NEVER,
         tick_with_tasks: NEVER,
+        tick_idle: NEVER,
+        watchdog_wake: NEVER,
         watchdog_warn: NEVER,
         blocking_threads: 1,
         ..ShardsConfig::default()
@@ -350,7 +352,12 @@ fn goes_on(steps: &AtomicU64) -> bool {
 
 #[test]
 fn an_executor_that_sleeps_with_a_ready_task_is_woken_by_its_tick() {
-    let config = ShardsConfig { watchdog_warn: NEVER, watchdog_abort: 2 * NEVER, ..ShardsConfig::default() };
+    let config = ShardsConfig {
+        watchdog_wake: NEVER,
+        watchdog_warn: NEVER,
+        watchdog_abort: 2 * NEVER,
+        ..ShardsConfig::default()
+    };
     let (shards, _group, steps) = asleep_with_work(config);
     for _ in 0..3 {
         assert!(goes_on(&steps));
@@ -361,10 +368,17 @@ fn an_executor_that_sleeps_with_a_ready_task_is_woken_by_its_tick() {
 
 #[test]
 fn an_executor_that_sleeps_with_a_ready_task_is_woken_by_the_watchdog() {
-    let (tick, tick_with_tasks) = (NEVER, NEVER);
-    let watchdog_warn = Duration::from_millis(50);
-    let (shards, _group, steps) =
-        asleep_with_work(ShardsConfig { tick, tick_with_tasks, watchdog_warn, ..ShardsConfig::default() });
+    let (tick, tick_with_tasks, tick_idle) = (NEVER, NEVER, NEVER);
+    // Long before it tells of it.
+    let (watchdog_warn, watchdog_abort) = (NEVER, 2 * NEVER);
+    let (shards, _group, steps) = asleep_with_work(ShardsConfig {
+        tick,
+        tick_with_tasks,
+        tick_idle,
+        watchdog_warn,
+        watchdog_abort,
+        ..ShardsConfig::default()
+    });
     for round in 1..=3 {
         assert!(eventually(|| shards.stats()[1].watchdog_wakes >= round));
         assert!(goes_on(&steps));

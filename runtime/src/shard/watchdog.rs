@@ -1,10 +1,11 @@
 //! The watchdog: a thread that looks whether each executor gets on.
 //!
-//! Three cases, told apart by the counters that each driver keeps:
+//! Four cases, told apart by the counters that each driver keeps:
 //!
-//! * *Asleep*: no progress, and no task is being polled. Every driver runs at each tick, so this is an executor that
-//!   sleeps with work in its queue, or one that the kernel gives no CPU. After `watchdog_warn` it is logged and woken,
-//!   each time that long again; after `watchdog_abort` with work to do, the process ends.
+//! * *Asleep with work*: no progress, no task is being polled, and there is work, or another thread wakes the executor.
+//!   After `watchdog_wake` it is woken, at each look again; after `watchdog_warn` it is logged, each time that long again;
+//!   after `watchdog_abort` the process ends. It may be that the kernel gives it no CPU.
+//! * *Asleep beyond its tick*, without work: woken.
 //! * *A long step on the front side*: no handler may take that long, and every request on that CPU waits behind it.
 //!   The same two limits.
 //! * *A long step on the work side*: the executor does work, only for one job. Logged after `watchdog_warn` and at each
@@ -107,37 +108,65 @@ enum Verdict {
 struct Watched {
     core: Arc<Core>,
     progress: u64,
+    /// It was waited for when it was last looked at.
+    waited_for: bool,
     still: Duration,
     next_warning: Duration,
     given_up: bool,
 }
 
+/// What an executor without progress is seen in.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    side: Side,
+    in_step: bool,
+    has_work: bool,
+    being_woken: bool,
+}
+
+impl Seen {
+    /// Whether it should make progress. One that is not waited for may sleep until its tick.
+    fn is_waited_for(self) -> bool {
+        self.in_step || self.has_work || self.being_woken
+    }
+}
+
 /// The limits, apart from the executors: pure, for the tests.
 struct Limits {
+    /// Longest sleep of an executor that is not waited for, with some time to spare.
+    sleep: Duration,
+    wake: Duration,
     warn: Duration,
     abort: Duration,
     work_step_max: Duration,
 }
 
 impl Limits {
-    fn verdict(&self, side: Side, in_step: bool, has_work: bool, still: Duration, next_warning: Duration) -> Verdict {
-        let limit = if in_step && side == Side::Work { self.work_step_max } else { self.abort };
-        if still >= limit && (has_work || in_step) {
+    /// `still`: for how long it has made no progress although it was waited for, or at all if it is not.
+    fn verdict(&self, seen: Seen, still: Duration, next_warning: Duration) -> Verdict {
+        let limit = if seen.in_step && seen.side == Side::Work { self.work_step_max } else { self.abort };
+        let has_to_do = seen.has_work || seen.in_step;
+        let wake = if seen.is_waited_for() { self.wake } else { self.sleep };
+        if still >= limit && has_to_do {
             Verdict::GiveUp
-        } else if still < next_warning {
-            Verdict::Fine
-        } else if in_step || has_work {
+        } else if still >= next_warning && has_to_do {
             Verdict::Warn
-        } else {
+        } else if still >= wake && !seen.in_step {
             Verdict::Wake
+        } else {
+            Verdict::Fine
         }
     }
 
-    /// When to speak up again: an executor asleep is woken at an even pace, a long step told at each doubling.
+    /// When to speak up again: an executor asleep is told at an even pace, a long step at each doubling.
     fn next_warning(&self, in_step: bool, still: Duration) -> Duration {
         if in_step { still * 2 } else { still + self.warn }
     }
 }
+
+/// Between two looks.
+const INTERVAL_MIN: Duration = Duration::from_millis(10);
+const INTERVAL_MAX: Duration = Duration::from_millis(250);
 
 /// Watches until the alarm is dropped.
 pub(super) fn watch(cores: Vec<Arc<Core>>, config: &ShardsConfig, mut alerts: Alerts) {
@@ -146,14 +175,20 @@ pub(super) fn watch(cores: Vec<Arc<Core>>, config: &ShardsConfig, mut alerts: Al
         return;
     }
     let mut stalls = Watcher::new(&cores, config, &mut alerts);
-    let limits =
-        Limits { warn: config.watchdog_warn, abort: config.watchdog_abort, work_step_max: config.work_step_max };
-    let interval = (config.watchdog_warn / 4).clamp(Duration::from_millis(10), Duration::from_millis(250));
+    let limits = Limits {
+        sleep: config.tick_idle + config.watchdog_warn,
+        wake: config.watchdog_wake,
+        warn: config.watchdog_warn,
+        abort: config.watchdog_abort,
+        work_step_max: config.work_step_max,
+    };
+    let interval = config.watchdog_wake.min(config.watchdog_warn / 4).clamp(INTERVAL_MIN, INTERVAL_MAX);
     let mut watched: Vec<Watched> = cores
         .iter()
         .map(|core| Watched {
             core: core.clone(),
             progress: 0,
+            waited_for: false,
             still: Duration::ZERO,
             next_warning: limits.warn,
             given_up: false,
@@ -189,16 +224,20 @@ impl Watched {
     fn look(&mut self, limits: &Limits, passed: Duration, now: Instant) -> Option<Stall> {
         let core = &self.core;
         let progress = core.counters.progress.get();
-        if progress != self.progress {
+        let step = step_of(core, now);
+        let has_work = core.has_work();
+        let seen = Seen { side: core.side, in_step: step.is_some(), has_work, being_woken: core.is_being_woken() };
+        let waited_for = seen.is_waited_for();
+        // Work that has come since the last look was not there for all the time that the executor has slept.
+        let came = waited_for && !std::mem::replace(&mut self.waited_for, waited_for);
+        if progress != self.progress || came {
             self.progress = progress;
             self.still = Duration::ZERO;
             self.next_warning = limits.warn;
             return None;
         }
         self.still += passed;
-        let step = step_of(core, now);
-        let has_work = core.has_work();
-        let verdict = limits.verdict(core.side, step.is_some(), has_work, self.still, self.next_warning);
+        let verdict = limits.verdict(seen, self.still, self.next_warning);
         if verdict == Verdict::Fine {
             return None;
         }
@@ -208,8 +247,8 @@ impl Watched {
         }
         if verdict == Verdict::Warn {
             tracing::warn!("{stall}");
+            self.next_warning = limits.next_warning(step.is_some(), self.still);
         }
-        self.next_warning = limits.next_warning(step.is_some(), self.still);
         if step.is_none() {
             core.counters.watchdog_wakes.add(1);
             core.ring();
@@ -231,34 +270,46 @@ mod tests {
     use super::*;
 
     const LIMITS: Limits = Limits {
+        sleep: Duration::from_secs(2),
+        wake: Duration::from_millis(100),
         warn: Duration::from_secs(1),
         abort: Duration::from_secs(10),
         work_step_max: Duration::from_secs(300),
     };
 
-    fn verdict(side: Side, in_step: bool, has_work: bool, seconds: u64) -> Verdict {
-        LIMITS.verdict(side, in_step, has_work, Duration::from_secs(seconds), LIMITS.warn)
+    fn verdict(side: Side, in_step: bool, has_work: bool, ms: u64) -> Verdict {
+        let seen = Seen { side, in_step, has_work, being_woken: false };
+        LIMITS.verdict(seen, Duration::from_millis(ms), LIMITS.warn)
     }
 
     #[test]
-    fn an_executor_asleep_with_work_is_woken_and_then_given_up() {
+    fn an_executor_asleep_with_work_is_woken_told_and_then_given_up() {
         for side in [Side::Front, Side::Work] {
-            assert_eq!(verdict(side, false, true, 0), Verdict::Fine);
-            assert_eq!(verdict(side, false, true, 1), Verdict::Warn);
-            assert_eq!(verdict(side, false, true, 10), Verdict::GiveUp);
+            assert_eq!(verdict(side, false, true, 99), Verdict::Fine);
+            assert_eq!(verdict(side, false, true, 100), Verdict::Wake);
+            assert_eq!(verdict(side, false, true, 1_000), Verdict::Warn);
+            assert_eq!(verdict(side, false, true, 10_000), Verdict::GiveUp);
         }
     }
 
     #[test]
-    fn an_executor_without_work_is_only_woken() {
-        assert_eq!(verdict(Side::Work, false, false, 5), Verdict::Wake);
-        assert_eq!(verdict(Side::Front, false, false, 3600), Verdict::Wake);
+    fn an_executor_that_is_being_woken_and_does_not_run_is_woken_again() {
+        let seen = Seen { side: Side::Work, in_step: false, has_work: false, being_woken: true };
+        let verdict = |ms| LIMITS.verdict(seen, Duration::from_millis(ms), LIMITS.warn);
+        assert_eq!([verdict(99), verdict(100), verdict(60_000)], [Verdict::Fine, Verdict::Wake, Verdict::Wake]);
+    }
+
+    #[test]
+    fn an_executor_without_work_is_only_woken_and_not_before_its_tick() {
+        assert_eq!(verdict(Side::Work, false, false, 1_999), Verdict::Fine);
+        assert_eq!(verdict(Side::Work, false, false, 5_000), Verdict::Wake);
+        assert_eq!(verdict(Side::Front, false, false, 3_600_000), Verdict::Wake);
     }
 
     #[test]
     fn a_long_step_is_fatal_on_the_front_side_long_before_it_is_on_the_work_side() {
-        assert_eq!(verdict(Side::Front, true, false, 10), Verdict::GiveUp);
-        assert_eq!(verdict(Side::Work, true, true, 10), Verdict::Warn);
-        assert_eq!(verdict(Side::Work, true, true, 300), Verdict::GiveUp);
+        assert_eq!(verdict(Side::Front, true, false, 10_000), Verdict::GiveUp);
+        assert_eq!(verdict(Side::Work, true, true, 10_000), Verdict::Warn);
+        assert_eq!(verdict(Side::Work, true, true, 300_000), Verdict::GiveUp);
     }
 }

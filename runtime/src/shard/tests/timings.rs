@@ -74,8 +74,29 @@ fn a_sleeping_executor_counts_how_long_it_takes_to_wake_up() {
 }
 
 #[test]
+fn an_executor_ticks_soon_after_work_and_seldom_when_a_tick_has_found_nothing() {
+    let ms = Duration::from_millis;
+    let (shards, front, _) = start(ShardsConfig { tick: ms(20), tick_idle: NEVER, ..one_cpu() });
+    let progress = || shards.stats()[0].progress;
+    let ticks = || count(&shards, Side::Front, ExecutorTime::Tick);
+    for _ in 0..3 {
+        // Ten ticks would be due meanwhile.
+        assert!(eventually(|| {
+            let seen = progress();
+            std::thread::sleep(ms(200));
+            progress() == seen
+        }));
+        let before = ticks();
+        block_on(front.call(|| async {})).expect("front");
+        assert!(eventually(|| ticks() > before));
+    }
+    shards.stop(STOP).expect("stop");
+}
+
+#[test]
 fn a_tick_that_is_due_is_held_against_the_clock() {
-    let (shards, ..) = start(ShardsConfig { tick: Duration::from_millis(5), ..one_cpu() });
+    let (shards, ..) =
+        start(ShardsConfig { tick_idle: Duration::from_millis(5), tick: Duration::from_millis(5), ..one_cpu() });
     assert!(eventually(|| count(&shards, Side::Front, ExecutorTime::Tick) >= 3));
     shards.stop(STOP).expect("stop");
 }
