@@ -74,6 +74,15 @@ pub(super) fn signal_bit() -> u64 {
     1 << (signal_number() - 1)
 }
 
+/// The bits of the signals that are blocked while the handler runs, in the masks of `/proc/<pid>/status`.
+pub(super) fn signals_blocked_by_handler() -> u64 {
+    let set = all_signals();
+    // SAFETY: the set is initialised; the numbers are those of signals, and of the C library's own, which it does not tell.
+    let is_blocked = |signal: &i32| unsafe { libc::sigismember(&set, *signal) } == 1;
+    let blocked = (1..=64).filter(|signal| ![libc::SIGKILL, libc::SIGSTOP].contains(signal)).filter(is_blocked);
+    blocked.fold(0, |mask, signal| mask | 1 << (signal - 1))
+}
+
 /// Installs the handler, once for the process.
 ///
 /// # Errors
@@ -124,12 +133,22 @@ fn set_handler(signal: i32) -> io::Result<()> {
     action.sa_sigaction = on_signal as *const () as usize;
     // The alternate stack, if the thread has one: a deep recursion may have left little of its own.
     action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
-    // SAFETY: the set is live. All signals are blocked while the handler runs.
-    unsafe { libc::sigfillset(&mut action.sa_mask) };
+    // Nothing interrupts the handler.
+    action.sa_mask = all_signals();
     // SAFETY: the action is initialised, its handler is fit for a signal, and the old action is not asked for.
     match unsafe { libc::sigaction(signal, &action, ptr::null_mut()) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// All signals but those that the C library keeps for itself.
+fn all_signals() -> libc::sigset_t {
+    // SAFETY: an all-zero set is a valid place for `sigfillset` to write to.
+    unsafe {
+        let mut set = mem::zeroed();
+        libc::sigfillset(&mut set);
+        set
     }
 }
 

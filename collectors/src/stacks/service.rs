@@ -12,10 +12,9 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use futures_channel::oneshot;
 
-use super::capture::{self, Capture, Missing, Outcome};
+use super::capture::{self, Capture, Outcome};
 use super::names::Names;
-use crate::kept::read_into;
-use crate::text;
+use super::rounds::Rounds;
 use crate::threads::{ThreadSample, ThreadState, ThreadsReader};
 use crate::vitals::cpu_time;
 
@@ -140,6 +139,7 @@ impl Stacks {
             settings,
             counters: counters.clone(),
             threads: ThreadsReader::new(Path::new("/")),
+            rounds: Rounds::default(),
             names: Names::default(),
             newest: None,
         };
@@ -209,6 +209,7 @@ struct Worker {
     settings: StackSettings,
     counters: Arc<Counters>,
     threads: ThreadsReader,
+    rounds: Rounds,
     names: Names,
     newest: Option<Arc<StackDump>>,
 }
@@ -261,7 +262,7 @@ impl Worker {
     fn dump(&mut self) -> StackDump {
         let taken = Instant::now();
         let threads = self.threads.read();
-        let outcomes = capture_all(&threads, Instant::now() + self.settings.wait_max);
+        let outcomes = self.rounds.capture(&threads, Instant::now() + self.settings.wait_max);
         let capture_time = taken.elapsed();
         let threads: Vec<ThreadStack> =
             threads.into_iter().zip(outcomes).map(|(thread, outcome)| self.thread(thread, outcome)).collect();
@@ -288,217 +289,5 @@ impl Worker {
     }
 }
 
-/// Takes the stacks of threads. Those that could not be asked are tried once more when the others have answered: a thread
-/// also blocks signals for the moment in which it answers another one, or starts a thread.
-fn capture_all(threads: &[ThreadSample], deadline: Instant) -> Vec<Outcome> {
-    let mut outcomes: Vec<Outcome> = threads.iter().map(|_| Err(Missing::Blocked)).collect();
-    let mut left: Vec<usize> = (0..threads.len()).collect();
-    let mut buffer = Vec::new();
-    for _ in 0..2 {
-        let mut asked = Vec::with_capacity(left.len());
-        for index in std::mem::take(&mut left) {
-            match hindrance(&threads[index], &mut buffer) {
-                None => asked.push(index),
-                Some(why) => {
-                    outcomes[index] = Err(why);
-                    left.push(index);
-                }
-            }
-        }
-        let ids: Vec<i32> = asked.iter().map(|index| threads[*index].id).collect();
-        let answers = capture::capture(&ids, deadline);
-        asked.into_iter().zip(answers).for_each(|(index, outcome)| outcomes[index] = outcome);
-    }
-    outcomes
-}
-
-/// Why a thread is not asked.
-fn hindrance(thread: &ThreadSample, buffer: &mut Vec<u8>) -> Option<Missing> {
-    if thread.state == ThreadState::Terminated {
-        return Some(Missing::Gone);
-    }
-    let status = format!("/proc/self/task/{}/status", thread.id);
-    let Some(masks) = read_into(Path::new(&status), buffer).map(text::signal_masks) else { return Some(Missing::Gone) };
-    let is_set = |mask: u64| mask & capture::signal_bit() != 0;
-    // A second signal would only wait behind the first.
-    if is_set(masks.blocked) {
-        Some(Missing::Blocked)
-    } else if is_set(masks.pending) {
-        Some(Missing::Pending)
-    } else {
-        None
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::AtomicBool;
-    use std::sync::mpsc;
-
-    use super::*;
-
-    fn settings(age_max: Duration) -> StackSettings {
-        StackSettings { age_max, wait_max: Duration::from_secs(5) }
-    }
-
-    fn wait(mut dump: oneshot::Receiver<Arc<StackDump>>) -> Arc<StackDump> {
-        let patience = Instant::now() + Duration::from_secs(60);
-        loop {
-            if let Some(dump) = dump.try_recv().expect("the thread answers") {
-                return dump;
-            }
-            assert!(Instant::now() < patience, "no dump");
-            thread::sleep(Duration::from_millis(1));
-        }
-    }
-
-    fn dump(stacks: &Stacks) -> Arc<StackDump> {
-        wait(stacks.dump().expect("few wait"))
-    }
-
-    #[inline(never)]
-    fn count_down(from: u32, bottom: &dyn Fn()) -> u32 {
-        if from == 0 {
-            bottom();
-            return 0;
-        }
-        std::hint::black_box(count_down(from - 1, bottom)) + 1
-    }
-
-    #[test]
-    fn a_known_recursion_is_named_call_by_call_with_its_lines() {
-        let stacks = Stacks::start(settings(Duration::ZERO)).expect("a thread");
-        let (go, gate) = mpsc::sync_channel::<()>(0);
-        let (tell, told) = mpsc::sync_channel(1);
-        let waiting = move || {
-            count_down(50, &|| {
-                let _ = tell.send(());
-                let _ = gate.recv();
-            });
-        };
-        let thread = thread::Builder::new().name("counts-down".to_owned()).spawn(waiting).expect("a thread");
-        told.recv().expect("it is at the bottom");
-        let dump = dump(&stacks);
-        let found = dump.threads.iter().find(|thread| thread.name == "counts-down").expect("the thread");
-        let calls: Vec<_> = found.lines.iter().filter(|line| line.contains("service::tests::count_down(")).collect();
-        assert_eq!(calls.len(), 51, "{:#?}", found.lines);
-        assert!(calls.iter().all(|call| call.contains("(collectors/src/stacks/service.rs:")), "{calls:?}");
-        // All but the innermost are at the line of the call.
-        assert!(calls[1..].iter().all(|call| *call == calls[1]), "{calls:?}");
-        assert!(found.lines.iter().any(|line| line.starts_with("std::sync::mpsc")), "{:#?}", found.lines);
-        assert!(!found.lines.iter().any(|line| line.starts_with('(')), "{:#?}", found.lines);
-        drop(go);
-        thread.join().expect("ended");
-    }
-
-    #[test]
-    fn threads_in_every_state_are_told_and_a_blocked_one_says_why_it_has_no_stack() {
-        let stacks = Stacks::start(settings(Duration::ZERO)).expect("a thread");
-        let stop = Arc::new(AtomicBool::new(false));
-        let until = stop.clone();
-        let spinning = thread::Builder::new()
-            .name("spins".to_owned())
-            .spawn(move || while !until.load(Ordering::Relaxed) {})
-            .expect("a thread");
-        let (go, gate) = mpsc::sync_channel::<()>(0);
-        let (tell, told) = mpsc::sync_channel(1);
-        let deaf = move || {
-            // SAFETY: the set is initialised by the first call.
-            unsafe {
-                let mut set = std::mem::zeroed();
-                libc::sigfillset(&mut set);
-                libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut());
-            }
-            let _ = tell.send(());
-            let _ = gate.recv();
-        };
-        let blocking = thread::Builder::new().name("is-deaf".to_owned()).spawn(deaf).expect("a thread");
-        told.recv().expect("it blocks signals");
-        let patience = Instant::now() + Duration::from_secs(60);
-        loop {
-            let dump = dump(&stacks);
-            let named = |name: &str| dump.threads.iter().find(|thread| thread.name == name).expect("the thread");
-            let (spins, deaf, own) = (named("spins"), named("is-deaf"), named("egret-stacks"));
-            assert_eq!(&**deaf.lines.last().expect("a line"), "(no stack: the thread blocks signals)");
-            let is_named = |thread: &ThreadStack, name: &str| thread.lines.iter().any(|line| line.contains(name));
-            // The states were read a moment before; other tests' threads of these names may have ended meanwhile.
-            if spins.state == ThreadState::Runnable
-                && deaf.state == ThreadState::Waiting
-                && is_named(spins, "in_every_state")
-                && own.state == ThreadState::Runnable
-                && is_named(own, "Worker::dump")
-            {
-                break;
-            }
-            assert!(Instant::now() < patience, "{spins:#?} {deaf:#?} {own:#?}");
-        }
-        stop.store(true, Ordering::Relaxed);
-        drop(go);
-        spinning.join().expect("ended");
-        blocking.join().expect("ended");
-        assert!(stacks.stats().missing > 0);
-    }
-
-    #[test]
-    fn dumps_go_on_while_threads_start_and_end() {
-        let stacks = Stacks::start(settings(Duration::ZERO)).expect("a thread");
-        let stop = AtomicBool::new(false);
-        thread::scope(|scope| {
-            for _ in 0..3 {
-                scope.spawn(|| {
-                    while !stop.load(Ordering::Relaxed) {
-                        let _ = thread::spawn(|| std::hint::black_box(count_down(20, &|| ()))).join();
-                    }
-                });
-            }
-            for _ in 0..200 {
-                let dump = dump(&stacks);
-                assert!(dump.threads.iter().any(|thread| thread.name == "egret-stacks"));
-            }
-            stop.store(true, Ordering::Relaxed);
-        });
-        assert_eq!((stacks.stats().dumps, stacks.stats().panics), (200, 0));
-    }
-
-    #[test]
-    fn requests_that_come_together_share_a_dump_and_a_fresh_one_serves_again() {
-        let stacks = Stacks::start(settings(Duration::from_secs(3600))).expect("a thread");
-        let requests: Vec<_> = (0..100).map(|_| stacks.dump().expect("few wait")).collect();
-        let first = dump(&stacks);
-        assert!(requests.into_iter().all(|request| Arc::ptr_eq(&wait(request), &first)));
-        assert_eq!(stacks.stats().dumps, 1);
-    }
-
-    #[test]
-    fn too_many_requests_are_refused_and_a_stack_that_cannot_be_named_has_no_lines() {
-        let stacks = Stacks::start(settings(Duration::ZERO)).expect("a thread");
-        // SAFETY: the call takes nothing and cannot fail.
-        let own = unsafe { libc::gettid() };
-        let (go, gate) = mpsc::sync_channel::<()>(0);
-        let (tell, told) = mpsc::sync_channel(1);
-        stacks.capture(own).expect("a stack").name(move |lines| {
-            let _ = tell.send(lines.len());
-            let _ = gate.recv();
-        });
-        assert!(told.recv().expect("named") > 1);
-        // The thread is held up now.
-        let waiting: Vec<_> = (0..REQUESTS_MAX).map(|_| stacks.dump().expect("there is room")).collect();
-        assert_eq!(stacks.dump().err(), Some(StackRefused));
-        let (tell, told) = mpsc::sync_channel(1);
-        stacks.capture(own).expect("a stack").name(move |lines| drop(tell.send(lines)));
-        assert_eq!(told.recv().expect("called").len(), 0);
-        assert_eq!(stacks.stats().refused, 2);
-        drop(go);
-        waiting.into_iter().for_each(|request| drop(wait(request)));
-    }
-
-    #[test]
-    fn a_callback_that_panics_is_counted_and_the_thread_goes_on() {
-        let stacks = Stacks::start(settings(Duration::ZERO)).expect("a thread");
-        // SAFETY: the call takes nothing and cannot fail.
-        let own = unsafe { libc::gettid() };
-        stacks.capture(own).expect("a stack").name(|_| panic!("as planned"));
-        assert!(!dump(&stacks).threads.is_empty());
-        assert_eq!(stacks.stats().panics, 1);
-    }
-}
+mod tests;
