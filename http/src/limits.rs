@@ -59,7 +59,8 @@ impl HttpLimits {
     /// The smallest head that a server must be able to take.
     pub const HEADER_BYTES_MIN: usize = 8 << 10;
 
-    /// How often connections are looked at: a timeout is late by up to this.
+    /// How often connections are looked at: a timeout is late by up to this, and by up to twice as much where it is that of
+    /// the first connection after a while without any.
     pub(crate) fn sweep_interval(&self) -> Duration {
         let shortest = [
             self.header_timeout,

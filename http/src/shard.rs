@@ -129,7 +129,8 @@ impl Shard {
     async fn sweep(&self) {
         let interval = self.limits.sweep_interval();
         loop {
-            sleep(interval).await;
+            // Nobody who comes meanwhile has waited for long.
+            sleep(if self.connections.len() == 0 { 2 * interval } else { interval }).await;
             self.connections.sweep(&self.limits);
             self.apis.tidy();
         }

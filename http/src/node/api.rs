@@ -119,7 +119,7 @@ pub(crate) async fn handle(call: Call<'_>, head: &Parts, node: &Arc<Node>, jobs:
         (Endpoint::Health, argument) => health(argument).unwrap_or_else(|| Reply::not_found(call.path)),
         (Endpoint::Cluster, "") => cluster(node),
         (Endpoint::Metrics(how), "") => metrics::scrape(how, head, node, jobs).await,
-        (Endpoint::OpenApi, "") => Reply::json(node.openapi.clone()),
+        (Endpoint::OpenApi, "") => node.description.answer().await,
         (Endpoint::Timings, "") => timings::timings(node, jobs, query).await.telling_time(),
         (Endpoint::Heap(call), "") => heap::handle(call, query, node).await,
         (Endpoint::Timelines, "") => timelines::handle(query, jobs).await,

@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use bytes::Bytes;
 use egret_collectors::{Parts, Renewal, Sampler, SamplerSettings, StackSettings, Stacks, find_heap_profiler};
 use egret_runtime::logs::JobLogs;
 use egret_runtime::shard::{Shards, sleep};
@@ -21,7 +20,7 @@ use futures_lite::future::or;
 use crate::auth::Guard;
 use crate::jobs::{JobService, Ticker};
 use crate::metrics::MetricsSettings;
-use crate::openapi;
+use crate::openapi::Description;
 use crate::seatunnel::BuiltLists;
 use crate::server::{ServerConfig, StartError};
 use crate::stats::ShardStats;
@@ -88,7 +87,7 @@ pub(crate) struct Node {
     pub(crate) shards: Shards,
     /// Counters of the HTTP layer, of each shard.
     pub(crate) stats: Vec<Arc<ShardStats>>,
-    pub(crate) openapi: Bytes,
+    pub(crate) description: Arc<Description>,
     /// Lists of jobs that any shard has built.
     pub(crate) lists: BuiltLists,
     /// Who may ask.
@@ -121,7 +120,7 @@ impl Node {
             _ticker: jobs.timelines().start(timelines::probe(stats.clone())).map_err(StartError::Timelines)?,
             stats,
             lists: BuiltLists::default(),
-            openapi: openapi::render(&config.seatunnel, &config.auth),
+            description: Description::new(&config.seatunnel, &config.auth),
             guard: Guard::new(&config.auth),
             sampler: Sampler::start(config.node.sampler.clone())?,
             scrape_bytes: AtomicUsize::new(32 << 10),

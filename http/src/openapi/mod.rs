@@ -1,13 +1,17 @@
-//! The description of the API at `/openapi.json`, made from the tables of routes when the node starts.
+//! The description of the API at `/openapi.json`, made from the tables of routes when it is first asked for.
 
 mod operations;
 mod security;
 
+use std::sync::{Arc, OnceLock};
+
 use bytes::Bytes;
+use egret_runtime::shard::run_blocking;
 use serde_json::{Map, Value, json};
 
 use crate::auth::AuthSettings;
 use crate::node::{self, Node, Scope};
+use crate::reply::Reply;
 use crate::route::Verb;
 use crate::seatunnel::{self, Face, SeaTunnelSettings};
 
@@ -15,6 +19,35 @@ use operations::Operation;
 
 /// Schemas of bodies, by name.
 const SCHEMAS: &str = include_str!("schemas.json");
+
+/// The description of a node, which few ask for: it takes milliseconds and 100 KB, which a start need not wait for.
+#[derive(Debug)]
+pub(crate) struct Description {
+    settings: SeaTunnelSettings,
+    auth: AuthSettings,
+    rendered: OnceLock<Bytes>,
+}
+
+impl Description {
+    /// The description of a node with these settings.
+    pub(crate) fn new(settings: &SeaTunnelSettings, auth: &AuthSettings) -> Arc<Self> {
+        Arc::new(Self { settings: settings.clone(), auth: auth.clone(), rendered: OnceLock::new() })
+    }
+
+    /// Answers with it. The first time it is made, on a thread where that holds nobody up.
+    pub(crate) async fn answer(self: &Arc<Self>) -> Reply {
+        if let Some(rendered) = self.rendered.get() {
+            return Reply::json(rendered.clone());
+        }
+        let description = self.clone();
+        let render =
+            move || description.rendered.get_or_init(|| render(&description.settings, &description.auth)).clone();
+        match run_blocking(render).await {
+            Ok(rendered) => Reply::json(rendered),
+            Err(error) => Reply::busy(&error.to_string()),
+        }
+    }
+}
 
 /// Renders the description of both faces.
 pub(crate) fn render(settings: &SeaTunnelSettings, auth: &AuthSettings) -> Bytes {
