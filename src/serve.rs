@@ -90,6 +90,8 @@ fn serve_on(node: &node::Node, arguments: &cli::Serve, settings: &Settings, logs
     if !settings.host.is_loopback() {
         tracing::warn!("other machines can reach this node{}", openness(settings));
     }
+    // This thread has read the settings and made the node; from here on it sleeps.
+    egret_collectors::trim_heap();
     let cause = match signals::wait_for_stop() {
         Ok(cause) => cause,
         Err(error) => {

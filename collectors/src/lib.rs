@@ -23,7 +23,7 @@ mod threads;
 mod vitals;
 
 pub use details::{Details, Disk, Interface, Pressure, ProcessIo, Stalls};
-pub use heap::{Heap, SizeClass};
+pub use heap::{Heap, SizeClass, trim_heap};
 pub use heap_profile::{
     DumpError, HEAP_OPTIONS, HeapDump, HeapOptions, HeapProfileError, HeapProfiler, SAMPLE_BYTES, SAMPLE_BYTES_MAX,
     SAMPLE_BYTES_MIN, SampledStack, find_heap_profiler, heap_profile, heap_profiler, start_heap_profiler,
