@@ -3,8 +3,8 @@
 //! Four cases, told apart by the counters that each driver keeps:
 //!
 //! * *Asleep with work*: no progress, no task is being polled, and there is work, or another thread wakes the executor.
-//!   After `watchdog_wake` it is woken, at each look again; after `watchdog_warn` it is logged, each time that long again;
-//!   after `watchdog_abort` the process ends. It may be that the kernel gives it no CPU.
+//!   After `watchdog_wake` it is woken, at each look again, unless it is awake and the kernel gives it no CPU; after
+//!   `watchdog_warn` it is logged, each time that long again; after `watchdog_abort` the process ends.
 //! * *Asleep beyond its tick*, without work: woken.
 //! * *A long step on the front side*: no handler may take that long, and every request on that CPU waits behind it.
 //!   The same two limits.
@@ -15,6 +15,7 @@
 use std::fmt;
 use std::io::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::ShardsConfig;
@@ -249,7 +250,8 @@ impl Watched {
             tracing::warn!("{stall}");
             self.next_warning = limits.next_warning(step.is_some(), self.still);
         }
-        if step.is_none() {
+        let only_waits_for_cpu = || verdict == Verdict::Wake && is_runnable(core.thread.load(Ordering::Acquire));
+        if step.is_none() && !only_waits_for_cpu() {
             core.counters.watchdog_wakes.add(1);
             core.ring();
         }
@@ -265,9 +267,41 @@ fn step_of(core: &Core, now: Instant) -> Option<(u64, u64, Duration)> {
     (since != 0).then(|| (counters.poll_task.get(), counters.poll_group.get(), duration))
 }
 
+/// Whether the kernel has a thread among those that run, or wait for a CPU.
+fn is_runnable(thread: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/self/task/{thread}/stat")).unwrap_or_default();
+    // Its number, its name in brackets, its state.
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('R'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thread_that_runs_is_told_from_one_that_sleeps() {
+        // SAFETY: the call takes nothing and cannot fail.
+        let own = || unsafe { libc::gettid() };
+        assert!(is_runnable(own()));
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        let (go, gate) = std::sync::mpsc::sync_channel::<()>(0);
+        let sleeper = std::thread::spawn(move || {
+            tell.send(own()).expect("somebody listens");
+            let _ = gate.recv();
+        });
+        let id = told.recv().expect("an id");
+        let until_it_does_not_run = || {
+            let patience = Instant::now() + Duration::from_secs(60);
+            while is_runnable(id) {
+                assert!(Instant::now() < patience, "it runs for ever");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        };
+        until_it_does_not_run();
+        drop(go);
+        sleeper.join().expect("ended");
+        until_it_does_not_run();
+    }
 
     const LIMITS: Limits = Limits {
         sleep: Duration::from_secs(2),
