@@ -6,7 +6,7 @@ use egret_http::{NodeSettings, Server, ServerConfig, StartError};
 use egret_runtime::job::{JobScheduleStrategy, SubmitRequest};
 use egret_runtime::logs::{JobLogSlot, JobLogs};
 use egret_runtime::net::ClaimError;
-use egret_runtime::shard::signals;
+use egret_runtime::shard::{register_membarrier, signals};
 
 use crate::cli::{self, ShardArguments};
 use crate::node;
@@ -26,6 +26,8 @@ pub fn serve(arguments: &cli::Serve, slot: &JobLogSlot) -> u8 {
     };
     let Read { settings, remarks, .. } = &read;
     remarks.iter().for_each(|remark| tracing::warn!("{remark}"));
+    // Before the logs' thread: with a second thread it takes most of the time of a start.
+    register_membarrier();
     let logs = match open_logs(settings) {
         Ok(logs) => logs,
         Err(message) => {

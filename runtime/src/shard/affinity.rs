@@ -43,9 +43,11 @@ pub(crate) fn lower_priority(nice: i32) -> io::Result<()> {
 
 /// Registers the process for the barrier that an executor issues before it parks.
 ///
-/// Without it the first park of each executor pays for the registration: 10 to 80 ms in a process with several threads.
-/// Kernels without the call (before 4.14) use another barrier, so a failure is no error.
-pub(super) fn register_membarrier() {
+/// Without it the first park of each executor pays for the registration. In a process with several threads the kernel waits
+/// for 10 to 80 ms until all CPUs know; with a single one it takes a microsecond. So a program that starts other threads before
+/// its shards calls this before them; [`Shards::start`](super::Shards::start) does it in any case. Kernels without the call
+/// (before 4.14) use another barrier, so a failure is no error.
+pub fn register_membarrier() {
     // SAFETY: a plain call without pointers.
     unsafe { libc::syscall(libc::SYS_membarrier, libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) };
 }

@@ -28,7 +28,7 @@ mod token;
 mod watchdog;
 
 pub(crate) use affinity::lower_priority;
-pub use affinity::pin_to as pin_thread;
+pub use affinity::{pin_to as pin_thread, register_membarrier};
 pub use blocking::{Blocking, BlockingError, run_blocking};
 pub use config::ShardsConfig;
 pub use cpus::{CpuList, CpuListError, allowed_cpus};
