@@ -15,8 +15,7 @@ use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use crate::stats::ShardStats;
 use crate::wire::{Phase, State};
 
-/// Bytes of a body that go out between two looks at the rest of the executor's work. Also what a connection's write
-/// buffer grows to.
+/// Bytes of a body that go out between two looks at the rest of the executor's work.
 const TURN_BYTES: usize = 64 << 10;
 
 /// A body up to this length is read although nobody wants it.
@@ -105,8 +104,8 @@ impl<const N: usize> From<[Bytes; N]> for Body {
 
 /// A body on its way to the client of a connection.
 ///
-/// hyper copies whatever a body offers into the connection's write buffer before it writes; so a large body is
-/// offered in turns, and not while the socket is full. That keeps the buffer small and other requests moving.
+/// A large body is offered in turns, and not while the socket is full. That keeps other requests moving, and what hyper
+/// and the connection hold small.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     body: Body,

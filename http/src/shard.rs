@@ -59,7 +59,8 @@ impl Shard {
             // A client that has shut down its sending half still gets its answer.
             .half_close(true)
             .max_buf_size(limits.header_bytes_max)
-            .writev(false);
+            // What it has is collected or sent by `Wire`: it need not copy it before.
+            .writev(true);
         Rc::new(Self {
             apis,
             connections: Rc::new(Registry::new(stats.clone())),

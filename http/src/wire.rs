@@ -7,7 +7,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
@@ -25,8 +25,10 @@ use crate::stats::ShardStats;
 
 /// Bytes that are collected before they are sent within a turn.
 const OUT_BYTES_MAX: usize = 64 << 10;
-/// From this many bytes on it is cheaper to send at once than to copy.
+/// A piece of so many bytes is sent from where it lies: that is cheaper than to copy it.
 const DIRECT_BYTES_MIN: usize = 16 << 10;
+/// Pieces of an answer that one call sends. hyper has no more than these at a time: a head, and 16 pieces of a body.
+const PIECES_MAX: usize = 17;
 
 /// What a connection is waiting for, which says how long it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -302,7 +304,10 @@ impl Wire {
     }
 
     fn poll_write_through(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = self.stream.borrow_mut().poll_write(cx, bytes);
+        self.note_written(self.stream.borrow_mut().poll_write(cx, bytes))
+    }
+
+    fn note_written(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match &written {
             Poll::Pending if self.state.blocked_since.get().is_none() => {
                 self.state.blocked_since.set(Some(Instant::now()));
@@ -317,19 +322,45 @@ impl Wire {
         written
     }
 
-    fn poll_collect(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.out.borrow().len() + bytes.len() > OUT_BYTES_MAX || bytes.len() >= DIRECT_BYTES_MIN {
-            ready!(self.poll_send(cx))?;
-            if bytes.len() >= DIRECT_BYTES_MIN {
-                return self.poll_write_through(cx, bytes);
-            }
-        }
+    /// Takes pieces of hyper's: small ones are collected; large ones, and those for which there is no more room, are sent
+    /// at once, behind what was collected before.
+    fn poll_collect(&self, cx: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let bytes: usize = pieces.iter().map(|piece| piece.len()).sum();
         let mut out = self.out.borrow_mut();
+        if out.len() + bytes > OUT_BYTES_MAX || pieces.iter().any(|piece| piece.len() >= DIRECT_BYTES_MIN) {
+            drop(out);
+            return self.poll_send_with(cx, pieces);
+        }
         if out.capacity() == 0 {
             *out = self.spare.0.take();
         }
-        out.extend_from_slice(bytes);
-        Poll::Ready(Ok(bytes.len()))
+        pieces.iter().for_each(|piece| out.extend_from_slice(piece));
+        Poll::Ready(Ok(bytes))
+    }
+
+    /// Sends what was collected and these pieces behind it, in one call as far as the socket takes them. Gives how many
+    /// bytes of the pieces it took, at least one.
+    fn poll_send_with(&self, cx: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        loop {
+            let mut out = self.out.borrow_mut();
+            let mut all = [IoSlice::new(&[]); 1 + PIECES_MAX];
+            all[0] = IoSlice::new(&out);
+            all.iter_mut().skip(1).zip(pieces).for_each(|(slice, piece)| *slice = *piece);
+            let written = self.stream.borrow_mut().poll_write_vectored(cx, &all[..1 + pieces.len().min(PIECES_MAX)]);
+            let sent = ready!(self.note_written(written))?;
+            if sent < out.len() {
+                out.drain(..sent);
+                continue;
+            }
+            let sent = sent - out.len();
+            if out.capacity() > 0 {
+                out.clear();
+                self.spare.0.replace(std::mem::take(&mut *out));
+            }
+            if sent > 0 {
+                return Poll::Ready(Ok(sent));
+            }
+        }
     }
 
     /// Answers outside of hyper, which has given up on the connection or never had it.
@@ -378,7 +409,7 @@ impl Io {
     fn poll_own_words(&mut self, cx: &mut Context<'_>, hypers: &[u8]) -> Poll<io::Result<usize>> {
         if self.instead.is_empty() {
             let Some(reply) = reply::for_parse_error(hypers) else {
-                return self.wire.poll_collect(cx, hypers);
+                return self.wire.poll_collect(cx, &[IoSlice::new(hypers)]);
             };
             match reply.status {
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => self.wire.stats.heads_too_large.add(1),
@@ -389,7 +420,7 @@ impl Io {
             self.instead = reply::last_words(reply);
         }
         while !self.instead.is_empty() {
-            let taken = ready!(self.wire.poll_collect(cx, &self.instead))?;
+            let taken = ready!(self.wire.poll_collect(cx, &[IoSlice::new(&self.instead)]))?;
             let _ = self.instead.split_to(taken);
         }
         Poll::Ready(Ok(hypers.len()))
@@ -417,8 +448,25 @@ impl hyper::rt::Read for Io {
 }
 
 impl hyper::rt::Write for Io {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.wire.state.answering.get() { self.wire.poll_collect(cx, bytes) } else { self.poll_own_words(cx, bytes) }
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
+    }
+
+    /// Has hyper leave the pieces of an answer where they are, instead of copying them together.
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.wire.state.answering.get() {
+            return self.wire.poll_collect(cx, pieces);
+        }
+        let first = pieces.iter().find(|piece| !piece.is_empty()).map_or(&[][..], |piece| piece);
+        self.poll_own_words(cx, first)
     }
 
     /// The driver of the connection sends at the end of its turn.

@@ -1,7 +1,7 @@
 //! One TCP connection on one executor.
 
 use std::fmt;
-use std::io;
+use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -84,6 +84,18 @@ impl Stream {
     pub fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.try_write(bytes) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Pin::new(&mut self.inner).poll_write(cx, bytes),
+            done => Poll::Ready(done),
+        }
+    }
+
+    /// As [`poll_write`](Self::poll_write), for bytes that lie in several places: they go out in their order, and in one
+    /// call.
+    pub fn poll_write_vectored(&mut self, cx: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        match self.socket().send_vectored_with_flags(pieces, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let first = pieces.iter().find(|piece| !piece.is_empty()).map_or(&[][..], |piece| piece);
+                Pin::new(&mut self.inner).poll_write(cx, first)
+            }
             done => Poll::Ready(done),
         }
     }
@@ -231,6 +243,31 @@ mod tests {
                 let mut all = Vec::new();
                 client.read_to_end(&mut all).expect("read");
                 assert_eq!(all.len(), BYTES);
+            },
+        );
+    }
+
+    #[test]
+    fn pieces_arrive_in_their_order_although_the_socket_takes_only_some_at_a_time() {
+        const PIECE: usize = 1 << 20;
+        const PIECES: u8 = 9;
+        with_peer(
+            async |mut stream| {
+                let pieces: Vec<_> = (0..PIECES).map(|number| vec![number; PIECE]).collect();
+                let mut slices: Vec<_> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+                slices.insert(0, IoSlice::new(&[]));
+                let mut rest = &mut slices[..];
+                while !rest.is_empty() {
+                    let written = poll_fn(|cx| stream.poll_write_vectored(cx, rest)).await.expect("write");
+                    IoSlice::advance_slices(&mut rest, written);
+                }
+                stream.shutdown_write().expect("shutdown");
+            },
+            |mut client| {
+                let mut all = Vec::new();
+                client.read_to_end(&mut all).expect("read");
+                assert_eq!(all.len(), PIECE * usize::from(PIECES));
+                assert!(all.chunks(PIECE).zip(0..).all(|(piece, number)| piece.iter().all(|byte| *byte == number)));
             },
         );
     }
