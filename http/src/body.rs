@@ -65,6 +65,12 @@ impl Body {
         }
     }
 
+    /// The pieces, in their order.
+    #[cfg(test)]
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = &Bytes> {
+        self.pieces.iter()
+    }
+
     /// Takes a piece of up to `bytes_max`.
     fn pop(&mut self, bytes_max: usize) -> Option<Bytes> {
         let first = self.pieces.front_mut()?;

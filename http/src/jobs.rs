@@ -5,7 +5,7 @@ pub(crate) use egret_runtime::config::{
 };
 pub(crate) use egret_runtime::job::{
     JobCounts, JobEntry, JobMetrics, JobService, JobState, JobTally, JobTotals, MetricKind, NodeMetric, NodeProbe,
-    NodeReading, RenderedGuard, SubmitError, SubmitRequest, Submitted, Tags, Ticker, TimelinesStats, Totals,
+    NodeReading, Pieces, RenderedGuard, SubmitError, SubmitRequest, Submitted, Tags, Ticker, TimelinesStats, Totals,
 };
 pub(crate) use egret_runtime::plan::JobGraph;
 pub(crate) use egret_runtime::plugin::PluginKind;

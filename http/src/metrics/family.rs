@@ -18,6 +18,9 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    /// Most suffixes that a kind has.
+    pub(super) const SUFFIXES_MAX: usize = 3;
+
     /// What follows the name of the family in names of samples, one after the other.
     pub(super) fn suffixes(self) -> &'static [&'static str] {
         match self {

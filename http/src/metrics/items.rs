@@ -23,6 +23,18 @@ impl<S> Items<S> {
         Self { names: &[], labels: String::new(), items: vec![(0..0, item)] }
     }
 
+    /// None yet, of a table whose items' labels are rendered already.
+    pub(super) fn with_room(items: usize, label_bytes: usize) -> Self {
+        Self { names: &[], labels: String::with_capacity(label_bytes), items: Vec::with_capacity(items) }
+    }
+
+    /// Adds an item with labels that are rendered.
+    pub(super) fn push_rendered(&mut self, labels: &str, item: S) {
+        let begin = self.labels.len();
+        self.labels.push_str(labels);
+        self.items.push((begin..self.labels.len(), item));
+    }
+
     /// Adds an item whose labels have these values, in the order of the table's labels.
     pub(super) fn push(&mut self, values: &[&str], item: S) {
         let begin = self.labels.len();

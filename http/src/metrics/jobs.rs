@@ -2,16 +2,20 @@
 
 use std::sync::Arc;
 
+use egret_runtime::plan::Vertex;
+use egret_runtime::plugin::PluginKind;
 use egret_runtime::shard::give_way;
 
 use super::family::{Table, counter, gauge};
 use super::items::Items;
-use super::text::{Exposition, nanos};
+use super::text::{Exposition, labels, nanos};
 use super::{Live, MetricsSettings};
-use crate::jobs::{JobEntry, JobService, JobTotals, TaskStats};
+use crate::jobs::{JobEntry, JobService, JobState, JobTotals, Pieces, TaskStats};
 
 /// Jobs gathered between two looks at the rest of the executor's work.
 const JOBS_PER_TURN: usize = 16;
+/// Room for the labels of a job, a vertex or a chain; where it is not enough it grows.
+const LABEL_BYTES: usize = 96;
 
 const ENTRY: &str = "entry in the directory";
 const TASKS: &str = "counters of the tasks";
@@ -27,6 +31,16 @@ pub(super) struct Jobs {
 /// Totals under the ids of vertices, in their order.
 type ByVertex<T> = Vec<(u32, T)>;
 
+/// Sums over the parallel instances of one job after the other.
+#[derive(Debug, Default)]
+struct Sums {
+    /// Of each vertex.
+    vertices: ByVertex<VertexTotals>,
+    /// Of each chain, by its first vertex.
+    chains: ByVertex<ChainTotals>,
+    warnings: u64,
+}
+
 /// What has no series of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct LeftOut {
@@ -36,7 +50,10 @@ pub(super) struct LeftOut {
 
 /// A job at a moment.
 pub(super) struct Job {
-    entry: Arc<JobEntry>,
+    state: JobState,
+    /// Milliseconds since 1970.
+    created: i64,
+    ended: Option<i64>,
     totals: JobTotals,
     tasks: usize,
 }
@@ -90,14 +107,14 @@ pub(super) static JOBS: Table<Job> = Table {
     parts: &[],
     families: &[
         gauge("egret_job_state", "The state that the job is in, always 1.", ENTRY, |job: &Job, out| {
-            out.labelled(&[job.entry.state().as_str()], 1u64);
+            out.labelled(&[job.state.as_str()], 1u64);
         })
         .by(&["state"]),
         gauge("egret_job_created_timestamp_seconds", "When it was submitted, since 1970.", ENTRY, |job, out| {
-            out.value(job.entry.created_at() as f64 / 1e3);
+            out.value(job.created as f64 / 1e3);
         }),
         gauge("egret_job_ended_timestamp_seconds", "When it ended, since 1970.", ENTRY, |job, out| {
-            out.known(job.entry.finished_at().map(|ended| ended as f64 / 1e3));
+            out.known(job.ended.map(|ended| ended as f64 / 1e3));
         }),
         gauge("egret_job_tasks", "Tasks of a running job.", ENTRY, |job, out| out.value(job.tasks)),
         counter("egret_job_source_rows_total", "Rows that its sources handed out.", TASKS, |job, out| {
@@ -162,53 +179,99 @@ pub(super) static CHAINS: Table<ChainTotals> = Table {
 impl Jobs {
     /// Looks at the jobs, as far as what is asked for needs it.
     pub(super) async fn gather(live: &Live, text: &Exposition) -> Self {
-        let mut jobs = Self {
-            left_out: LeftOut::default(),
-            jobs: Items::new(&JOBS),
-            vertices: Items::new(&VERTICES),
-            chains: Items::new(&CHAINS),
-        };
         let with_vertices = text.wants(&VERTICES) || text.wants(&CHAINS) || text.wants(&LEFT_OUT);
-        if !with_vertices && !text.wants(&JOBS) {
-            return jobs;
-        }
         let settings = &live.node.settings.metrics;
-        for (index, entry) in shown(&live.jobs, settings).await.into_iter().enumerate() {
+        let entries =
+            if with_vertices || text.wants(&JOBS) { shown(&live.jobs, settings).await } else { return Self::none() };
+        let mut jobs = Self::with_room(entries.len());
+        let mut sums = Sums::default();
+        for (index, entry) in entries.iter().enumerate() {
             if index % JOBS_PER_TURN == JOBS_PER_TURN - 1 {
                 give_way().await;
             }
-            jobs.add(entry, with_vertices, settings);
+            jobs.add(entry, with_vertices, settings, &mut sums);
         }
         jobs.left_out.jobs = (live.counts.running + live.counts.remembered).saturating_sub(jobs.jobs.len());
         jobs
     }
 
-    fn add(&mut self, entry: Arc<JobEntry>, with_vertices: bool, settings: &MetricsSettings) {
-        let mut buffer = itoa::Buffer::new();
-        let id = buffer.format(entry.id());
-        let tasks = entry.tasks();
-        if with_vertices && !tasks.is_empty() {
-            if self.vertices.len() + entry.plan().vertices.len() <= settings.vertices_max {
-                self.add_vertices(id, &entry, &tasks);
-            } else {
-                self.left_out.vertices += entry.plan().vertices.len();
-            }
-        }
-        let values = [id, &**entry.name()];
-        self.jobs.push(&values, Job { totals: entry.totals(), tasks: tasks.len(), entry: entry.clone() });
+    fn none() -> Self {
+        Self::with_room(0)
     }
 
-    fn add_vertices(&mut self, id: &str, entry: &JobEntry, tasks: &[Arc<TaskStats>]) {
-        let (vertices, chains) = summed(tasks);
-        let mut buffer = itoa::Buffer::new();
-        for (vertex_id, totals) in vertices {
-            let action = entry.plan().vertex(vertex_id).map_or("", |vertex| &vertex.action);
-            self.vertices.push(&[id, buffer.format(vertex_id), action], totals);
-        }
-        for (first, totals) in chains {
-            self.chains.push(&[id, buffer.format(first)], totals);
+    /// Nothing yet, with room for so many jobs; of vertices and chains, which may be few or many, for one each.
+    fn with_room(jobs: usize) -> Self {
+        Self {
+            left_out: LeftOut::default(),
+            jobs: Items::with_room(jobs, jobs * LABEL_BYTES),
+            vertices: Items::with_room(jobs, jobs * LABEL_BYTES),
+            chains: Items::with_room(jobs, jobs * LABEL_BYTES),
         }
     }
+
+    fn add(&mut self, entry: &JobEntry, with_vertices: bool, settings: &MetricsSettings, sums: &mut Sums) {
+        let labels = entry.rendered().labels(|| labels_of(entry));
+        let (tasks, vertices) = (entry.tasks(), &entry.plan().vertices);
+        let fits = self.vertices.len() + vertices.len() <= settings.vertices_max;
+        let totals = if with_vertices && !tasks.is_empty() && fits {
+            sums.take(&tasks);
+            self.add_parts(vertices, labels, sums)
+        } else {
+            entry.totals()
+        };
+        if with_vertices && !tasks.is_empty() && !fits {
+            self.left_out.vertices += vertices.len();
+        }
+        // The state is read first: what is known of a job's end is there before the final state is.
+        let state = entry.state();
+        let ended = if state.is_final() { entry.finished_at() } else { None };
+        let job = Job { state, created: entry.created_at(), ended, totals, tasks: tasks.len() };
+        self.jobs.push_rendered(labels.get(0), job);
+    }
+
+    /// Adds the vertices and chains of a job, and gives what they come to.
+    fn add_parts(&mut self, vertices: &[Vertex], labels: &Pieces, sums: &Sums) -> JobTotals {
+        let mut job = JobTotals { warnings: sums.warnings, ..JobTotals::default() };
+        let mut chains = sums.chains.iter().peekable();
+        for (id, totals) in &sums.vertices {
+            let place = vertices.iter().position(|vertex| vertex.id == *id);
+            match place.map(|place| vertices[place].kind) {
+                Some(PluginKind::Source) => {
+                    job.source_rows += totals.rows_out;
+                    job.source_bytes += totals.bytes_out;
+                }
+                Some(PluginKind::Sink) => {
+                    job.sink_rows += totals.rows_in;
+                    job.sink_bytes += totals.bytes_in;
+                }
+                Some(PluginKind::Transform) | None => {}
+            }
+            let Some(place) = place else { continue };
+            self.vertices.push_rendered(labels.get(1 + 2 * place), *totals);
+            if let Some((_, totals)) = chains.next_if(|(first, _)| first == id) {
+                self.chains.push_rendered(labels.get(2 + 2 * place), *totals);
+            }
+        }
+        job
+    }
+}
+
+/// The labels of a job, and for each vertex of its plan those of the vertex and of the chain that begins with it.
+fn labels_of(entry: &JobEntry) -> Pieces {
+    let (mut id, mut number) = (itoa::Buffer::new(), itoa::Buffer::new());
+    let id = id.format(entry.id());
+    let rendered = |names, values: &[&str]| {
+        let mut text = String::new();
+        labels(&mut text, names, values);
+        text
+    };
+    let mut pieces = vec![rendered(JOBS.labels, &[id, entry.name()])];
+    for vertex in &entry.plan().vertices {
+        let number = number.format(vertex.id);
+        pieces.push(rendered(VERTICES.labels, &[id, number, &vertex.action]));
+        pieces.push(rendered(CHAINS.labels, &[id, number]));
+    }
+    Pieces::of(pieces)
 }
 
 /// The jobs that have series: those that run, then those that have ended, of each the newest first.
@@ -231,28 +294,32 @@ async fn shown(jobs: &JobService, settings: &MetricsSettings) -> Vec<Arc<JobEntr
     shown
 }
 
-/// The sums over parallel instances: of each vertex, and of each chain by its first vertex.
-fn summed(tasks: &[Arc<TaskStats>]) -> (ByVertex<VertexTotals>, ByVertex<ChainTotals>) {
-    let (mut vertices, mut chains) = (Vec::new(), Vec::new());
-    for task in tasks {
-        let Some(first) = task.vertices.first() else { continue };
-        let chain: &mut ChainTotals = entry_of(&mut chains, first.vertex);
-        chain.tasks += 1;
-        chain.batches += task.batches.get();
-        chain.busy_ns += task.busy_ns.get();
-        chain.idle_ns += task.idle_ns.get();
-        chain.back_pressured_ns += task.back_pressured_ns.get();
-        for counted in &task.vertices {
-            let vertex: &mut VertexTotals = entry_of(&mut vertices, counted.vertex);
-            for table in &counted.tables {
-                vertex.rows_in += table.rows_in.get();
-                vertex.bytes_in += table.bytes_in.get();
-                vertex.rows_out += table.rows_out.get();
-                vertex.bytes_out += table.bytes_out.get();
+impl Sums {
+    /// Sums these tasks up, in place of what was there.
+    fn take(&mut self, tasks: &[Arc<TaskStats>]) {
+        self.vertices.clear();
+        self.chains.clear();
+        self.warnings = 0;
+        for task in tasks {
+            let Some(first) = task.vertices.first() else { continue };
+            self.warnings += task.warnings.get();
+            let chain: &mut ChainTotals = entry_of(&mut self.chains, first.vertex);
+            chain.tasks += 1;
+            chain.batches += task.batches.get();
+            chain.busy_ns += task.busy_ns.get();
+            chain.idle_ns += task.idle_ns.get();
+            chain.back_pressured_ns += task.back_pressured_ns.get();
+            for counted in &task.vertices {
+                let vertex: &mut VertexTotals = entry_of(&mut self.vertices, counted.vertex);
+                for table in &counted.tables {
+                    vertex.rows_in += table.rows_in.get();
+                    vertex.bytes_in += table.bytes_in.get();
+                    vertex.rows_out += table.rows_out.get();
+                    vertex.bytes_out += table.bytes_out.get();
+                }
             }
         }
     }
-    (vertices, chains)
 }
 
 /// The totals of a vertex; a plan has few of them.
@@ -284,17 +351,19 @@ mod tests {
         };
         let other = TaskStats::new([(1, 1)]);
         other.idle_ns.add(7);
-        let (vertices, chains) = summed(&[task(5), Arc::new(other), task(6)]);
+        let mut sums = Sums::default();
+        sums.take(&[task(9)]);
+        sums.take(&[task(5), Arc::new(other), task(6)]);
         let expected = [
             (1, VertexTotals::default()),
             (3, VertexTotals { rows_out: 13, ..VertexTotals::default() }),
             (5, VertexTotals { bytes_in: 88, ..VertexTotals::default() }),
         ];
-        assert_eq!(vertices, expected);
+        assert_eq!(sums.vertices, expected);
         let expected = [
             (1, ChainTotals { tasks: 1, idle_ns: 7, ..ChainTotals::default() }),
             (3, ChainTotals { tasks: 2, batches: 2, busy_ns: 20, ..ChainTotals::default() }),
         ];
-        assert_eq!(chains, expected);
+        assert_eq!(sums.chains, expected);
     }
 }

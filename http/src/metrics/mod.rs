@@ -24,17 +24,15 @@ mod text;
 mod timelines;
 mod timings;
 
-use std::cell::{OnceCell, RefCell};
-use std::rc::Rc;
+use std::cell::OnceCell;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use egret_collectors::{Details, Parts, Sample, Vitals, heap_profiler};
 use egret_runtime::logs::LogStats;
-use egret_runtime::metrics::Times;
 use egret_runtime::shard::{ExecutorStats, give_way};
 use http::request;
 
+use crate::body::Body;
 use crate::jobs::{JobCounts, JobService, JobTally};
 use crate::node::Node;
 use crate::reply::Reply;
@@ -51,9 +49,6 @@ pub(crate) use text::Format;
 
 /// Samples written between two looks at the rest of the executor's work.
 const ITEMS_PER_TURN: usize = 64;
-/// Room that an answer with some of the families begins with.
-const SELECTED_BYTES: usize = 4 << 10;
-
 /// The bounds of what scrapers are told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetricsSettings {
@@ -93,8 +88,6 @@ struct Live {
     tally: JobTally,
     counts: JobCounts,
     executors: OnceCell<Vec<ExecutorStats>>,
-    /// Where durations are added up, for one histogram after the other.
-    times: Rc<RefCell<Times>>,
 }
 
 impl Live {
@@ -108,7 +101,6 @@ impl Live {
             tally: jobs.tally(),
             counts: jobs.counts(),
             executors: OnceCell::new(),
-            times: Rc::default(),
         }
     }
 
@@ -133,7 +125,7 @@ pub(crate) async fn scrape(how: Scrape, head: &request::Parts, node: &Arc<Node>,
     };
     let reply = match selection {
         Err(message) => Reply::bad_request(&message),
-        Ok(_) if !node.settings.telemetry => Reply::of_type(content_type, bytes::Bytes::new()),
+        Ok(_) if !node.settings.telemetry => Reply::of_type(content_type, Body::empty()),
         Ok(selection) => Reply::of_type(content_type, render(format, selection, node, jobs).await),
     };
     Reply { varies: (how == Scrape::Negotiated).then_some("accept"), ..reply }
@@ -143,20 +135,13 @@ fn selection_of(head: &request::Parts) -> Result<Selection, String> {
     Selection::from_query(head.uri.query().unwrap_or_default())
 }
 
-async fn render(format: Format, selection: Selection, node: &Arc<Node>, jobs: &JobService) -> String {
-    let is_whole = selection.is_whole();
-    let capacity = if is_whole { node.scrape_bytes.load(Ordering::Relaxed) } else { SELECTED_BYTES };
-    let mut text = Exposition::new(format, selection, &node.settings.cluster_name, capacity);
+async fn render(format: Format, selection: Selection, node: &Arc<Node>, jobs: &JobService) -> Body {
+    let mut text = Exposition::new(format, selection, &node.settings.cluster_name);
     let families = |section: &Section| section.families.iter().any(|family| text.wants_family(family));
     let parts = sections().into_iter().filter(families).flat_map(|section| section.parts);
     node.renew(parts.copied().collect::<Parts>()).await;
     write_all(&mut text, Live::new(node, jobs)).await;
-    let text = text.end();
-    if is_whole {
-        // The next one is about as long.
-        node.scrape_bytes.store(text.len() + text.len() / 16, Ordering::Relaxed);
-    }
-    text
+    text.end()
 }
 
 /// All tables, in the order in which they are written.

@@ -1,14 +1,13 @@
 //! The HTTP layer: connections, what was refused, and each route.
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::Arc;
 
-use egret_runtime::metrics::{Counter, Times};
+use egret_runtime::metrics::Counter;
 
 use super::Live;
 use super::family::{Table, counter, gauge, histogram};
 use super::items::Items;
+use super::text::Bounds;
 use crate::ShardStats;
 use crate::node::Node;
 use crate::route::routes;
@@ -17,7 +16,7 @@ const COUNTERS: &str = "counters of the shards";
 const ROUTES_OF: &str = "counters of the route, of all shards";
 
 /// Bounds of the buckets of requests, in nanoseconds: 0.1 ms to 10 s.
-const BOUNDS: [u64; 16] = [
+static BOUNDS: Bounds<16> = Bounds::new([
     100_000,
     250_000,
     500_000,
@@ -34,7 +33,7 @@ const BOUNDS: [u64; 16] = [
     2_500_000_000,
     5_000_000_000,
     10_000_000_000,
-];
+]);
 
 /// A counter of a shard.
 type Of = fn(&ShardStats) -> &Counter;
@@ -99,7 +98,6 @@ fn sum(live: &Live, counter: Of) -> u64 {
 pub(super) struct Route {
     node: Arc<Node>,
     position: usize,
-    times: Rc<RefCell<Times>>,
 }
 
 pub(super) static ROUTES: Table<Route> = Table {
@@ -123,11 +121,8 @@ pub(super) static ROUTES: Table<Route> = Table {
             "From the end of a head to the answer.",
             "buckets of the route, of all shards",
             |route, out| {
-                let mut times = route.times.borrow_mut();
-                times.clear();
                 let shards = route.node.stats.iter().filter_map(|shard| shard.routes[route.position].time());
-                shards.for_each(|buckets| times.add(buckets));
-                out.histogram(&[], &BOUNDS, &times);
+                out.histogram(&[], &BOUNDS, shards);
             },
         ),
     ],
@@ -138,7 +133,7 @@ pub(super) fn used_routes(live: &Live) -> Items<Route> {
     let mut items = Items::new(&ROUTES);
     for (position, route) in routes().enumerate() {
         if live.node.stats.iter().any(|shard| shard.routes[position].time().is_some()) {
-            let route_of = Route { node: live.node.clone(), position, times: live.times.clone() };
+            let route_of = Route { node: live.node.clone(), position };
             items.push(&[route.api, route.path, route.verb.method()], route_of);
         }
     }

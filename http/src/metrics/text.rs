@@ -1,13 +1,15 @@
 //! The two text forms of metrics.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use egret_runtime::metrics::Times;
+use egret_runtime::metrics::{Buckets, Counted};
 use egret_runtime::row::text::write_double;
 use memchr::memchr3;
 
 use super::family::{About, Kind, Table};
 use super::select::Selection;
+use crate::body::Body;
 
 /// Which form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,21 +72,70 @@ pub(super) fn nanos(nanos: u64) -> Value {
     Duration::from_nanos(nanos).into()
 }
 
+/// Upper bounds of the buckets of a histogram, in nanoseconds; they rise.
+pub(super) struct Bounds<const N: usize> {
+    nanos: [u64; N],
+    /// The same in seconds, as labels have them.
+    seconds: OnceLock<[String; N]>,
+}
+
+impl<const N: usize> Bounds<N> {
+    pub(super) const fn new(nanos: [u64; N]) -> Self {
+        Self { nanos, seconds: OnceLock::new() }
+    }
+
+    fn seconds(&self) -> &[String; N] {
+        let text = |nanos| ryu::Buffer::new().format_finite(Duration::from_nanos(nanos).as_secs_f64()).to_owned();
+        self.seconds.get_or_init(|| self.nanos.map(text))
+    }
+}
+
+/// Bytes of a piece of the text, which is what goes out to a client in one turn.
+const PIECE_BYTES: usize = 64 << 10;
+/// Room that a text with some of the families begins with.
+const SELECTED_BYTES: usize = 4 << 10;
+/// What a line takes at most beside its begin and the values of its labels: a number, a bound, names of labels.
+const LINE_BYTES: usize = 256;
+
 /// Metrics as they are written. Every sample begins with the label `cluster`.
+///
+/// What all samples of a family begin with is put together when the family is announced, and what an item's samples
+/// share was put together by whoever has the item; so a sample is two copies and a number. The text grows by pieces,
+/// which go out as they are: it is never moved.
 pub(super) struct Exposition {
     format: Format,
     selection: Selection,
+    /// The first label: `{cluster="seatunnel"`.
     cluster: String,
-    text: String,
+    /// What stands between the labels and the number.
+    label_end: &'static str,
+    /// The family that was announced last.
+    family: Option<&'static About>,
+    /// What the lines of this family begin with, by the suffixes of its kind.
+    begins: [String; Kind::SUFFIXES_MAX],
+    /// Labels of a family's own, for the lines that share them.
+    scratch: String,
+    written: Body,
+    piece: Vec<u8>,
 }
 
 impl Exposition {
-    /// Nothing yet, with room for so many bytes.
-    pub(super) fn new(format: Format, selection: Selection, cluster: &str, capacity: usize) -> Self {
+    /// Nothing yet.
+    pub(super) fn new(format: Format, selection: Selection, cluster: &str) -> Self {
         let mut label = String::from("{cluster=\"");
         escape(&mut label, cluster);
         label.push('"');
-        Self { format, selection, cluster: label, text: String::with_capacity(capacity) }
+        Self {
+            format,
+            cluster: label,
+            label_end: if format == Format::Prometheus { ",} " } else { "} " },
+            family: None,
+            begins: Default::default(),
+            scratch: String::new(),
+            written: Body::empty(),
+            piece: Vec::with_capacity(if selection.is_whole() { PIECE_BYTES } else { SELECTED_BYTES }),
+            selection,
+        }
     }
 
     /// Whether any family of a table is asked for.
@@ -96,8 +147,9 @@ impl Exposition {
         self.selection.has(family)
     }
 
-    /// Announces a family. All are, whether they have samples or not, so that who looks sees what there may be.
-    pub(super) fn announce(&mut self, family: &About) {
+    /// Announces a family, of which samples follow. All are, whether they have samples or not, so that who looks sees
+    /// what there may be.
+    pub(super) fn announce(&mut self, family: &'static About) {
         let (suffix, kind) = match (self.format, family.kind) {
             (Format::Prometheus, Kind::Info) => (family.kind.suffix(), Kind::Gauge),
             (Format::Prometheus, kind) => (kind.suffix(), kind),
@@ -109,23 +161,45 @@ impl Exposition {
         if self.format == Format::OpenMetrics && !family.unit.is_empty() {
             self.announcement("# UNIT ", family.base, "", family.unit);
         }
+        self.family = Some(family);
+        for (begin, suffix) in self.begins.iter_mut().zip(family.kind.suffixes()) {
+            begin.clear();
+            [family.base, suffix, &self.cluster].into_iter().for_each(|part| begin.push_str(part));
+        }
     }
 
     fn announcement(&mut self, word: &str, base: &str, suffix: &str, rest: &str) {
-        [word, base, suffix, " ", rest, "\n"].into_iter().for_each(|piece| self.text.push_str(piece));
+        self.make_room(LINE_BYTES + base.len() + rest.len());
+        [word, base, suffix, " ", rest, "\n"].into_iter().for_each(|part| self.push(part));
     }
 
-    /// The samples of a family for an item that has these labels, of [`labels`].
+    /// The samples of the announced family for an item that has these labels, of [`labels`].
     pub(super) fn samples<'t>(&'t mut self, family: &'static About, shared: &'t str) -> Samples<'t> {
+        debug_assert!(self.family.is_some_and(|announced| std::ptr::eq(announced, family)), "{}", family.base);
         Samples { text: self, family, shared }
     }
 
     /// All of it.
-    pub(super) fn end(mut self) -> String {
+    pub(super) fn end(mut self) -> Body {
         if self.format == Format::OpenMetrics {
-            self.text.push_str("# EOF\n");
+            self.push("# EOF\n");
         }
-        self.text
+        self.written.push(self.piece.into());
+        self.written
+    }
+
+    /// Begins a new piece where the last one has no room for so many bytes.
+    #[inline]
+    fn make_room(&mut self, bytes: usize) {
+        if self.piece.capacity() - self.piece.len() < bytes {
+            let piece = std::mem::replace(&mut self.piece, Vec::with_capacity(PIECE_BYTES.max(bytes)));
+            self.written.push(piece.into());
+        }
+    }
+
+    #[inline]
+    fn push(&mut self, text: &str) {
+        self.piece.extend_from_slice(text.as_bytes());
     }
 }
 
@@ -152,40 +226,60 @@ impl Samples<'_> {
     /// A sample whose labels have these values, in the order of the family's labels.
     pub(super) fn labelled(&mut self, labels: &[&str], value: impl Into<Value>) {
         debug_assert_ne!(self.family.kind, Kind::Histogram, "{} has buckets", self.family.base);
-        self.line(self.family.kind.suffix(), labels, None, value.into());
-    }
-
-    /// A histogram whose labels have these values. The bounds of its buckets are nanoseconds, and rise.
-    pub(super) fn histogram<const N: usize>(&mut self, labels: &[&str], bounds: &[u64; N], times: &Times) {
-        debug_assert_eq!(self.family.kind, Kind::Histogram, "{} has no buckets", self.family.base);
-        for (bound, count) in bounds.iter().zip(times.at_most(bounds)) {
-            let mut buffer = ryu::Buffer::new();
-            let bound = buffer.format_finite(Duration::from_nanos(*bound).as_secs_f64());
-            self.line("_bucket", labels, Some(bound), count.into());
-        }
-        self.line("_bucket", labels, Some("+Inf"), times.count().into());
-        self.line("_count", labels, None, times.count().into());
-        self.line("_sum", labels, None, nanos(times.sum()));
-    }
-
-    fn line(&mut self, suffix: &str, labels: &[&str], bound: Option<&str>, value: Value) {
         debug_assert_eq!(labels.len(), self.family.labels.len(), "{} has other labels", self.family.base);
-        let Exposition { format, cluster, text, .. } = &mut *self.text;
-        for piece in [self.family.base, suffix, cluster, self.shared] {
-            text.push_str(piece);
+        if labels.is_empty() {
+            return self.line(0, "", None, value.into());
         }
-        for (name, value) in self.family.labels.iter().zip(labels) {
-            label(text, name, value);
-        }
+        self.with_labels(labels, |samples, own| samples.line(0, own, None, value.into()));
+    }
+
+    /// A histogram of what these buckets hold together, whose labels have these values.
+    pub(super) fn histogram<'b, const N: usize>(
+        &mut self,
+        labels: &[&str],
+        bounds: &Bounds<N>,
+        buckets: impl IntoIterator<Item = &'b Buckets>,
+    ) {
+        debug_assert_eq!(self.family.kind, Kind::Histogram, "{} has no buckets", self.family.base);
+        debug_assert_eq!(labels.len(), self.family.labels.len(), "{} has other labels", self.family.base);
+        let counted = Counted::of(&bounds.nanos, buckets);
+        self.with_labels(labels, |samples, own| {
+            for (bound, count) in bounds.seconds().iter().zip(counted.at_most()) {
+                samples.line(0, own, Some(bound), (*count).into());
+            }
+            samples.line(0, own, Some("+Inf"), counted.count().into());
+            samples.line(1, own, None, counted.count().into());
+            samples.line(2, own, None, nanos(counted.sum()));
+        });
+    }
+
+    /// Renders labels of the family's own, for as many lines as follow.
+    fn with_labels(&mut self, values: &[&str], write: impl FnOnce(&mut Self, &str)) {
+        let mut own = std::mem::take(&mut self.text.scratch);
+        own.clear();
+        labels(&mut own, self.family.labels, values);
+        write(self, &own);
+        self.text.scratch = own;
+    }
+
+    /// A line: what the family's lines with that suffix begin with, labels, the number.
+    #[inline]
+    fn line(&mut self, suffix: usize, own: &str, bound: Option<&str>, value: Value) {
+        let text = &mut *self.text;
+        text.make_room(text.begins[suffix].len() + self.shared.len() + own.len() + LINE_BYTES);
+        let piece = &mut text.piece;
+        piece.extend_from_slice(text.begins[suffix].as_bytes());
+        piece.extend_from_slice(self.shared.as_bytes());
+        piece.extend_from_slice(own.as_bytes());
         if let Some(bound) = bound {
             // A number: nothing to escape.
-            for piece in [",le=\"", bound, "\""] {
-                text.push_str(piece);
+            for part in [",le=\"", bound, "\""] {
+                piece.extend_from_slice(part.as_bytes());
             }
         }
-        text.push_str(if *format == Format::Prometheus { ",} " } else { "} " });
-        write_value(text, value, self.family.is_original);
-        text.push('\n');
+        piece.extend_from_slice(text.label_end.as_bytes());
+        write_value(piece, value, self.family.is_original);
+        piece.push(b'\n');
     }
 }
 
@@ -222,121 +316,32 @@ fn escape(text: &mut String, value: &str) {
     text.push_str(rest);
 }
 
-fn write_value(text: &mut String, value: Value, is_original: bool) {
-    match value {
+fn write_value(text: &mut Vec<u8>, value: Value, is_original: bool) {
+    let value = match value {
+        Value::Whole(value) if !is_original => {
+            return text.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+        }
+        Value::Whole(value) => value as f64,
+        Value::Double(value) => value,
+    };
+    if is_original {
         // As a double of Java: `1.0`, `1.0E7`.
-        Value::Whole(value) if is_original => write_double(text, value as f64),
-        Value::Double(value) if is_original => write_double(text, value),
-        Value::Whole(value) => text.push_str(itoa::Buffer::new().format(value)),
-        Value::Double(value) if value.is_finite() => text.push_str(ryu::Buffer::new().format_finite(value)),
-        Value::Double(value) if value.is_nan() => text.push_str("NaN"),
-        Value::Double(value) => text.push_str(if value > 0.0 { "+Inf" } else { "-Inf" }),
+        let mut number = String::new();
+        write_double(&mut number, value);
+        text.extend_from_slice(number.as_bytes());
+    } else if value.is_finite() {
+        text.extend_from_slice(ryu::Buffer::new().format_finite(value).as_bytes());
+    } else {
+        let word: &[u8] = if value.is_nan() {
+            b"NaN"
+        } else if value > 0.0 {
+            b"+Inf"
+        } else {
+            b"-Inf"
+        };
+        text.extend_from_slice(word);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use egret_runtime::metrics::Buckets;
-
-    use super::super::family::{Family, counter, gauge, histogram, info, original};
-    use super::*;
-
-    fn nothing(_: &(), _: &mut Samples<'_>) {}
-
-    static STATES: Family<()> = original(Kind::Gauge, "job_count", &["type"], "All jobs.", "", nothing);
-    static CPU: Family<()> = original(Kind::Counter, "process_cpu_seconds_total", &[], "Time.", "", nothing);
-    static ROWS: Family<()> = counter("egret_rows_total", "Rows.", "", nothing).by(&["job"]);
-    static TIME: Family<()> = histogram("egret_time_seconds", "Time.", "", nothing);
-    static BUILD: Family<()> = info("egret_build_info", "The program.", "", nothing).by(&["version"]);
-    static SHARE: Family<()> = gauge("egret_share_ratio", "Share.", "", nothing);
-
-    fn exposition(format: Format) -> Exposition {
-        Exposition::new(format, Selection::default(), "sea\"tunnel", 0)
-    }
-
-    fn times() -> Times {
-        let (buckets, mut times) = (Buckets::default(), Times::default());
-        [500_000, 2_000_000, 97_500_000, 2_400_000_000].into_iter().for_each(|nanos| buckets.record(nanos));
-        times.add(&buckets);
-        times
-    }
-
-    fn written(format: Format) -> String {
-        let mut text = exposition(format);
-        for family in [&STATES, &CPU, &ROWS, &TIME, &BUILD] {
-            text.announce(&family.about);
-            let mut samples = text.samples(&family.about, if family.about.is_original { "" } else { ",r=\"x\"" });
-            match family.about.base {
-                "job_count" => samples.labelled(&["running"], 1u64),
-                "process_cpu_seconds" => samples.value(1e7),
-                "egret_rows" => samples.labelled(&["a\\b\nc"], 10_000_000u64),
-                "egret_build" => samples.labelled(&["0.1.0"], 1u64),
-                _ => samples.histogram(&[], &[1_000_000, 500_000_000], &times()),
-            }
-        }
-        text.end()
-    }
-
-    #[test]
-    fn prometheus_text_is_that_of_the_original() {
-        assert_eq!(
-            written(Format::Prometheus),
-            "# HELP job_count All jobs.\n# TYPE job_count gauge\n\
-             job_count{cluster=\"sea\\\"tunnel\",type=\"running\",} 1.0\n\
-             # HELP process_cpu_seconds_total Time.\n# TYPE process_cpu_seconds_total counter\n\
-             process_cpu_seconds_total{cluster=\"sea\\\"tunnel\",} 1.0E7\n\
-             # HELP egret_rows_total Rows.\n# TYPE egret_rows_total counter\n\
-             egret_rows_total{cluster=\"sea\\\"tunnel\",r=\"x\",job=\"a\\\\b\\nc\",} 10000000\n\
-             # HELP egret_time_seconds Time.\n# TYPE egret_time_seconds histogram\n\
-             egret_time_seconds_bucket{cluster=\"sea\\\"tunnel\",r=\"x\",le=\"0.001\",} 1\n\
-             egret_time_seconds_bucket{cluster=\"sea\\\"tunnel\",r=\"x\",le=\"0.5\",} 3\n\
-             egret_time_seconds_bucket{cluster=\"sea\\\"tunnel\",r=\"x\",le=\"+Inf\",} 4\n\
-             egret_time_seconds_count{cluster=\"sea\\\"tunnel\",r=\"x\",} 4\n\
-             egret_time_seconds_sum{cluster=\"sea\\\"tunnel\",r=\"x\",} 2.5\n\
-             # HELP egret_build_info The program.\n# TYPE egret_build_info gauge\n\
-             egret_build_info{cluster=\"sea\\\"tunnel\",r=\"x\",version=\"0.1.0\",} 1\n"
-        );
-    }
-
-    #[test]
-    fn open_metrics_names_families_without_their_suffix_and_says_units_and_where_it_ends() {
-        let text = written(Format::OpenMetrics);
-        assert!(text.contains("job_count{cluster=\"sea\\\"tunnel\",type=\"running\"} 1.0\n"), "{text}");
-        assert!(text.contains("# TYPE egret_rows counter\negret_rows_total{"), "{text}");
-        assert!(text.contains("# TYPE egret_time_seconds histogram\n# UNIT egret_time_seconds seconds\n"), "{text}");
-        assert!(text.contains("# TYPE egret_build info\negret_build_info{"), "{text}");
-        assert!(text.ends_with("\n# EOF\n"), "{text}");
-    }
-
-    #[test]
-    fn numbers_keep_all_their_digits() {
-        let written = |value: Value| {
-            let mut text = String::new();
-            write_value(&mut text, value, false);
-            text
-        };
-        assert_eq!(written(u64::MAX.into()), "18446744073709551615");
-        for value in [0.0, 0.1 + 0.2, 1e-9, 123_456_789.123_456_79, f64::MAX, f64::MIN_POSITIVE] {
-            assert_eq!(written(value.into()).parse(), Ok(value));
-        }
-        assert_eq!(
-            [f64::NAN, f64::INFINITY, f64::NEG_INFINITY].map(|value| written(value.into())),
-            ["NaN", "+Inf", "-Inf"]
-        );
-        assert_eq!(written(nanos(1_500_000_000)), "1.5");
-    }
-
-    #[test]
-    fn what_is_not_known_is_not_there() {
-        let mut text = exposition(Format::Prometheus);
-        text.samples(&SHARE.about, "").known(None::<f64>);
-        assert_eq!(text.end(), "");
-    }
-
-    #[test]
-    fn long_values_of_labels_are_cut_between_letters() {
-        let mut text = String::new();
-        escape(&mut text, &"\u{6d4b}".repeat(LABEL_BYTES_MAX));
-        assert_eq!(text, "\u{6d4b}".repeat(LABEL_BYTES_MAX / 3));
-    }
-}
+mod tests;

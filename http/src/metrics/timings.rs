@@ -8,10 +8,10 @@ use egret_runtime::task::TaskTime;
 
 use super::Live;
 use super::family::{Table, histogram};
-use super::text::Samples;
+use super::text::{Bounds, Samples};
 
 /// Bounds of the buckets for executors, in nanoseconds.
-const EXECUTOR_BOUNDS: [u64; 12] = [
+static EXECUTOR_BOUNDS: Bounds<12> = Bounds::new([
     1_000,
     10_000,
     50_000,
@@ -24,10 +24,10 @@ const EXECUTOR_BOUNDS: [u64; 12] = [
     10_000_000,
     100_000_000,
     1_000_000_000,
-];
+]);
 
 /// Bounds of the buckets for tasks, in nanoseconds.
-const TASK_BOUNDS: [u64; 12] = [
+static TASK_BOUNDS: Bounds<12> = Bounds::new([
     100_000,
     500_000,
     1_000_000,
@@ -40,7 +40,7 @@ const TASK_BOUNDS: [u64; 12] = [
     5_000_000_000,
     10_000_000_000,
     60_000_000_000,
-];
+]);
 
 const EXECUTORS_OF: &str = "buckets of the executors of that side";
 const TASKS_OF: &str = "buckets of the shards, in which all tasks count";
@@ -91,12 +91,9 @@ pub(super) static EXECUTORS: Table<Live> = Table {
 };
 
 fn by_side(live: &Live, of: ExecutorTime, out: &mut Samples<'_>) {
-    let mut times = live.times.borrow_mut();
     for (side, name) in [(Side::Front, "front"), (Side::Work, "work")] {
-        times.clear();
         let executors = live.node.shards.times().filter(|executor| executor.side == side);
-        executors.for_each(|executor| times.add(executor.times.of(of)));
-        out.histogram(&[name], &EXECUTOR_BOUNDS, &times);
+        out.histogram(&[name], &EXECUTOR_BOUNDS, executors.map(|executor| executor.times.of(of)));
     }
 }
 
@@ -122,8 +119,5 @@ pub(super) static TASKS: Table<Live> = Table {
 };
 
 fn task(live: &Live, of: TaskTime, out: &mut Samples<'_>) {
-    let mut times = live.times.borrow_mut();
-    times.clear();
-    live.jobs.times().shards().iter().filter_map(|shard| shard.of(of)).for_each(|buckets| times.add(buckets));
-    out.histogram(&[], &TASK_BOUNDS, &times);
+    out.histogram(&[], &TASK_BOUNDS, live.jobs.times().shards().iter().filter_map(|shard| shard.of(of)));
 }

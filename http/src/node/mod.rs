@@ -9,7 +9,6 @@ mod timings;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use egret_collectors::{Parts, Renewal, Sampler, SamplerSettings, StackSettings, Stacks, find_heap_profiler};
@@ -94,8 +93,6 @@ pub(crate) struct Node {
     pub(crate) guard: Guard,
     /// What is known of machine and process.
     pub(crate) sampler: Sampler,
-    /// About how many bytes the next whole answer to a scrape takes.
-    pub(crate) scrape_bytes: AtomicUsize,
     /// Writes timelines for as long as the node is there.
     _ticker: Ticker,
     /// Who takes stacks.
@@ -123,7 +120,6 @@ impl Node {
             description: Description::new(&config.seatunnel, &config.auth),
             guard: Guard::new(&config.auth),
             sampler: Sampler::start(config.node.sampler.clone())?,
-            scrape_bytes: AtomicUsize::new(32 << 10),
             stacks: match &config.node.stacks {
                 Some(stacks) => stacks.clone(),
                 None => Stacks::start(config.node.stack_settings()).map_err(StartError::Stacks)?,

@@ -26,7 +26,7 @@ mod times;
 pub use entry::JobEntry;
 pub use id::JobIds;
 pub use metrics::{JobMetrics, JobTotals, Totals};
-pub use rendered::{Rendered, RenderedGuard};
+pub use rendered::{Pieces, Rendered, RenderedGuard};
 pub use saved::SavepointCounts;
 pub use service::{DEFAULT_JOB_NAME, JobCounts, JobService, JobTally, SubmitError, SubmitRequest, Submitted};
 pub use settings::JobSettings;

@@ -1,4 +1,4 @@
-//! Where the HTTP layer keeps the text of a job's body with the job.
+//! Where the HTTP layer keeps what it renders of a job with the job.
 
 use std::sync::{Arc, OnceLock};
 
@@ -11,6 +11,34 @@ use bytes::Bytes;
 pub struct Rendered {
     constant: ArcSwapOption<Bytes>,
     ended: OnceLock<Bytes>,
+    labels: OnceLock<Pieces>,
+}
+
+/// A text in pieces, which lie behind each other.
+#[derive(Debug, Default)]
+pub struct Pieces {
+    text: Box<str>,
+    /// Where each piece ends.
+    ends: Box<[usize]>,
+}
+
+impl Pieces {
+    /// Puts pieces behind each other.
+    pub fn of(pieces: impl IntoIterator<Item = String>) -> Self {
+        let (mut text, mut ends) = (String::new(), Vec::new());
+        for piece in pieces {
+            text.push_str(&piece);
+            ends.push(text.len());
+        }
+        Self { text: text.into(), ends: ends.into() }
+    }
+
+    /// A piece by its place; empty where there is none.
+    pub fn get(&self, place: usize) -> &str {
+        let begin = place.checked_sub(1).map_or(Some(0), |before| self.ends.get(before).copied());
+        let range = begin.zip(self.ends.get(place)).map(|(begin, end)| begin..*end);
+        range.and_then(|range| self.text.get(range)).unwrap_or_default()
+    }
 }
 
 /// A borrowed text.
@@ -29,6 +57,12 @@ impl Rendered {
             self.constant.store(Some(Arc::clone(&text)));
         }
         RenderedGuard(Guard::from_inner(Some(text)))
+    }
+
+    /// The labels under which scrapers find the job and its parts. Kept until the job is forgotten: some 100 bytes for
+    /// the job and for each vertex.
+    pub fn labels(&self, render: impl FnOnce() -> Pieces) -> &Pieces {
+        self.labels.get_or_init(render)
     }
 
     /// The whole body of a job that has ended and does not change any more.
@@ -54,6 +88,15 @@ impl std::ops::Deref for RenderedGuard {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn labels_are_rendered_once_and_found_by_their_place() {
+        let rendered = Rendered::default();
+        let labels = rendered.labels(|| Pieces::of(["a".to_owned(), String::new(), "bc".to_owned()]));
+        assert_eq!([0, 1, 2, 3].map(|place| labels.get(place)), ["a", "", "bc", ""]);
+        assert_eq!(rendered.labels(|| unreachable!()).get(2), "bc");
+        assert_eq!(Pieces::default().get(0), "");
+    }
 
     #[test]
     fn each_part_is_rendered_once_and_the_whole_takes_the_place_of_the_part() {

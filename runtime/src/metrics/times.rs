@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use hdrhistogram::Histogram;
 
-use super::layout::{BUCKETS, MAX, ROW, ROWS, index_of, middle_of};
+use super::layout::{BUCKETS, MAX, ROW, ROWS, middle_of};
 use super::{Buckets, Folded};
 
 /// The quantiles that are published, beside the maximum.
@@ -35,11 +35,13 @@ impl Times {
         for (number, row) in buckets.rows() {
             self.used |= 1 << number;
             let counts = &mut self.counts[number * ROW..][..ROW];
+            let mut sum = self.count;
             for (into, count) in counts.iter_mut().zip(row) {
                 let count = count.load(Ordering::Relaxed);
                 *into = into.saturating_add(count);
-                self.count = self.count.saturating_add(count);
+                sum = sum.saturating_add(count);
             }
+            self.count = sum;
         }
         self.add_extremes(buckets.sum(), buckets.max());
     }
@@ -97,20 +99,6 @@ impl Times {
         self.counts().for_each(|(index, count)| histogram.saturating_record_n(middle_of(index), count));
         // The middle of a bucket may lie beyond the longest duration in it.
         quantiles.map(|quantile| histogram.value_at_quantile(quantile).min(self.max))
-    }
-
-    /// How many durations are at most each of the bounds, which are in nanoseconds and rise. A bound is as exact as the
-    /// buckets are.
-    pub fn at_most<const N: usize>(&self, bounds: &[u64; N]) -> [u64; N] {
-        let mut counts = self.counts().peekable();
-        let mut sum = 0u64;
-        bounds.map(|bound| {
-            let last = index_of(bound);
-            while let Some((_, count)) = counts.next_if(|(index, _)| *index <= last) {
-                sum = sum.saturating_add(count);
-            }
-            sum
-        })
     }
 
     /// The buckets that are not empty, with their counts.
