@@ -54,6 +54,11 @@ impl Module {
         symbols.name(address.wrapping_sub(self.base))
     }
 
+    /// Forgets the symbols, until a name is wanted again.
+    pub(super) fn forget_symbols(&mut self) {
+        self.symbols = None;
+    }
+
     /// The unwind tables, if it has any that can be read.
     pub(super) fn unwinding(&self) -> Option<Unwinding<'_>> {
         let tables = self.tables.as_ref()?;
@@ -90,6 +95,11 @@ impl Modules {
     /// The file whose code is at an address.
     pub(super) fn at(&self, address: u64) -> Option<usize> {
         self.list.iter().position(|module| module.text.iter().any(|range| range.contains(&address)))
+    }
+
+    /// Has all of them forget their symbols.
+    pub(super) fn forget_symbols(&mut self) {
+        self.list.iter_mut().for_each(Module::forget_symbols);
     }
 
     pub(super) fn get(&self, index: usize) -> &Module {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::capture::Capture;
 use super::modules::Modules;
@@ -18,6 +19,8 @@ const GOES_ON: &str = "(and further frames)";
 pub(super) struct Names {
     modules: Modules,
     known: HashMap<u64, Arc<[Arc<str>]>>,
+    /// When symbols were last needed; `None` while there are none.
+    needed: Option<Instant>,
 }
 
 impl Names {
@@ -38,12 +41,26 @@ impl Names {
         lines
     }
 
+    /// When symbols were last needed; `None` while none are in memory.
+    pub(super) fn symbols_needed(&self) -> Option<Instant> {
+        self.needed
+    }
+
+    /// Forgets symbols, and nothing that was named by them.
+    pub(super) fn forget_symbols(&mut self) {
+        self.modules.forget_symbols();
+        self.needed = None;
+    }
+
     fn name(&mut self, address: u64) -> Arc<[Arc<str>]> {
         if let Some(lines) = self.known.get(&address) {
             return lines.clone();
         }
         let lines: Arc<[Arc<str>]> = match self.modules.at(address) {
-            Some(module) => self.modules.get_mut(module).name(address).into(),
+            Some(module) => {
+                self.needed = Some(Instant::now());
+                self.modules.get_mut(module).name(address).into()
+            }
             None => [format!("0x{address:x}(Unknown Source)").into()].into(),
         };
         if self.known.len() >= PLACES_CACHED_MAX {
@@ -51,5 +68,24 @@ impl Names {
         }
         self.known.insert(address, lines.clone());
         lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_named_needs_no_symbols_and_what_is_new_has_them_read_again() {
+        let mut names = Names::default();
+        names.modules.renew();
+        let here = what_was_named_needs_no_symbols_and_what_is_new_has_them_read_again as *const () as u64;
+        let there = Names::forget_symbols as *const () as u64;
+        let named = names.name(here);
+        assert!(names.symbols_needed().is_some() && named[0].contains("what_was_named"), "{named:?}");
+        names.forget_symbols();
+        assert_eq!((names.name(here), names.symbols_needed()), (named, None));
+        assert!(names.name(there).iter().any(|line| line.contains("forget_symbols")));
+        assert!(names.symbols_needed().is_some());
     }
 }

@@ -9,12 +9,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::{Receiver, Sender, bounded};
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use futures_channel::oneshot;
 
 use super::capture::{self, Capture, Outcome};
 use super::names::Names;
 use super::rounds::Rounds;
+use crate::heap::trim_heap;
 use crate::threads::{ThreadSample, ThreadState, ThreadsReader};
 use crate::vitals::cpu_time;
 
@@ -30,6 +31,8 @@ pub struct StackSettings {
     pub age_max: Duration,
     /// How long all threads together get to answer. Default: 500 ms.
     pub wait_max: Duration,
+    /// How long symbols stay in memory after they were last needed: those of the program take 80 MB there. Default: 30 s.
+    pub symbols_kept: Duration,
 }
 
 impl StackSettings {
@@ -39,7 +42,11 @@ impl StackSettings {
 
 impl Default for StackSettings {
     fn default() -> Self {
-        Self { age_max: Duration::from_millis(100), wait_max: Duration::from_millis(500) }
+        Self {
+            age_max: Duration::from_millis(100),
+            wait_max: Duration::from_millis(500),
+            symbols_kept: Duration::from_secs(30),
+        }
     }
 }
 
@@ -98,6 +105,8 @@ struct Counters {
     refused: AtomicU64,
     panics: AtomicU64,
     cpu_ns: AtomicU64,
+    /// Times that symbols were forgotten.
+    forgotten: AtomicU64,
 }
 
 /// Gets the lines of a stack, innermost first; none when they cannot be had.
@@ -217,7 +226,7 @@ struct Worker {
 impl Worker {
     /// Answers until nobody can ask any more.
     fn run(mut self, requests: &Receiver<Request>) {
-        while let Ok(first) = requests.recv() {
+        while let Some(first) = self.next(requests) {
             // All who wait for a dump by now get the same one.
             let mut waiting = Vec::new();
             for request in std::iter::once(first).chain(requests.try_iter().take(REQUESTS_MAX)) {
@@ -236,6 +245,22 @@ impl Worker {
             let cpu_time = u64::try_from(cpu_time(libc::CLOCK_THREAD_CPUTIME_ID).as_nanos()).unwrap_or(u64::MAX);
             self.counters.cpu_ns.store(cpu_time, Ordering::Relaxed);
         }
+    }
+
+    /// The next request; `None` when nobody can ask any more. Forgets symbols that were not needed for long meanwhile.
+    fn next(&mut self, requests: &Receiver<Request>) -> Option<Request> {
+        if let Some(needed) = self.names.symbols_needed() {
+            match requests.recv_deadline(needed + self.settings.symbols_kept) {
+                Ok(request) => return Some(request),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.names.forget_symbols();
+                    trim_heap();
+                    self.counters.forgotten.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        }
+        requests.recv().ok()
     }
 
     /// Does something that may panic. What is remembered is begun anew then.

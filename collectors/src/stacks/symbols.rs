@@ -18,7 +18,10 @@ const PROGRAM: &str = "/proc/self/exe";
 /// What is shown of a function's name: those of generic code can be as long as a page.
 const NAME_BYTES_MAX: usize = 400;
 
-/// What a file knows of its addresses. The file stays mapped for good: a process has few, and seldom a new one.
+/// What a file knows of its addresses. Of the program itself that takes tens of megabytes once it was asked.
+///
+/// What is borrowed for `'static` here is borrowed from `_file`: it does not leave this struct but with the lifetime of a
+/// borrow of it.
 pub(crate) struct Symbols {
     names: SymbolMap<SymbolMapName<'static>>,
     lines: Option<Context<Bytes<'static>>>,
@@ -26,7 +29,18 @@ pub(crate) struct Symbols {
     place: String,
     /// The folder of the sources that the program was compiled from, with a slash.
     sources: Option<String>,
+    /// The last field, so that it is unmapped when those that borrow from it are gone.
+    _file: Option<MappedFile>,
 }
+
+/// A file in memory until it is dropped.
+struct MappedFile {
+    place: *mut libc::c_void,
+    length: usize,
+}
+
+// SAFETY: the mapping is this one's alone, and is only read.
+unsafe impl Send for MappedFile {}
 
 /// A function at an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,16 +60,18 @@ impl Symbols {
         let place = if is_program { "Unknown Source".to_owned() } else { file_name };
         let path = if is_program { Path::new(PROGRAM) } else { path };
         // A name without a folder is no file: that of the kernel's page, say.
-        let bytes = if path.is_absolute() { map_file(path) } else { None };
+        let file = if path.is_absolute() { MappedFile::open(path) } else { None };
+        // SAFETY: what borrows the bytes is dropped before the file is, see the struct.
+        let bytes = file.as_ref().map(|file| unsafe { file.bytes() });
         let object = bytes.and_then(|bytes| object::File::parse(bytes).ok());
         let object =
             object.filter(|object| is_program || object.build_id().ok().flatten().unwrap_or_default() == build_id);
         let Some(object) = object else {
-            return Self { names: SymbolMap::new(Vec::new()), lines: None, place, sources: None };
+            return Self { names: SymbolMap::new(Vec::new()), lines: None, place, sources: None, _file: None };
         };
         let lines = lines_of(&object);
         let sources = lines.as_ref().filter(|_| is_program).and_then(|lines| sources_of(lines, base));
-        Self { names: object.symbol_map(), lines, place, sources }
+        Self { names: object.symbol_map(), lines, place, sources, _file: file }
     }
 
     /// A line for the function that an address of the file is in, and before it one for each function that was put into
@@ -152,18 +168,31 @@ fn lines_of(object: &object::File<'static>) -> Option<Context<Bytes<'static>>> {
     Context::from_dwarf(Dwarf::load(section).ok()?).ok()
 }
 
-/// Maps a file for good. It is one whose code this process runs: the kernel does not let anybody write to the program's, and
-/// who writes to a library's changes its code under all its users as well.
-fn map_file(path: &Path) -> Option<&'static [u8]> {
-    let file = File::open(path).ok()?;
-    let length = usize::try_from(file.metadata().ok()?.len()).ok().filter(|length| *length > 0)?;
-    // SAFETY: a new mapping of an open file, whose place the kernel chooses.
-    let place = unsafe { libc::mmap(ptr::null_mut(), length, libc::PROT_READ, libc::MAP_PRIVATE, file.as_raw_fd(), 0) };
-    if place == libc::MAP_FAILED {
-        return None;
+impl MappedFile {
+    /// Maps a file. It is one whose code this process runs: the kernel does not let anybody write to the program's, and who
+    /// writes to a library's changes its code under all its users as well.
+    fn open(path: &Path) -> Option<Self> {
+        let file = File::open(path).ok()?;
+        let length = usize::try_from(file.metadata().ok()?.len()).ok().filter(|length| *length > 0)?;
+        // SAFETY: a new mapping of an open file, whose place the kernel chooses.
+        let place =
+            unsafe { libc::mmap(ptr::null_mut(), length, libc::PROT_READ, libc::MAP_PRIVATE, file.as_raw_fd(), 0) };
+        (place != libc::MAP_FAILED).then_some(Self { place, length })
     }
-    // SAFETY: the mapping is as long as the file, readable, never written to by this process, and never unmapped.
-    Some(unsafe { std::slice::from_raw_parts(place.cast::<u8>(), length) })
+
+    /// # Safety
+    /// The bytes are there until the file is dropped, and no longer.
+    unsafe fn bytes(&self) -> &'static [u8] {
+        // SAFETY: the mapping is as long as the file, readable, and never written to by this process; the caller's promise.
+        unsafe { std::slice::from_raw_parts(self.place.cast::<u8>(), self.length) }
+    }
+}
+
+impl Drop for MappedFile {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours, and nobody has bytes of it any more.
+        unsafe { libc::munmap(self.place, self.length) };
+    }
 }
 
 #[cfg(test)]
@@ -190,6 +219,26 @@ mod tests {
         let number: u32 =
             place.and_then(|place| place.strip_suffix(')')?.parse().ok()).unwrap_or_else(|| panic!("{line}"));
         assert!(number.abs_diff(somewhere()) <= 1, "{line}");
+    }
+
+    #[test]
+    fn the_file_is_unmapped_with_its_symbols() {
+        let mapped = || {
+            let maps = std::fs::read_to_string("/proc/self/maps").expect("maps");
+            let own = std::env::current_exe().expect("a path");
+            maps.lines()
+                .filter(|line| line.ends_with(&*own.to_string_lossy()) && line.contains(" r--p 00000000 "))
+                .count()
+        };
+        // Other tests map it, too: more of them than are done in a moment.
+        let seen = (0..1000).any(|_| {
+            let before = mapped();
+            let symbols = Symbols::open(Path::new(""), &[], 0);
+            let during = mapped();
+            drop(symbols);
+            during == before + 1 && mapped() == before
+        });
+        assert!(seen);
     }
 
     #[test]

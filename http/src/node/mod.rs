@@ -55,7 +55,7 @@ pub struct NodeSettings {
 impl NodeSettings {
     /// The bounds of taking stacks: a dump serves again for as long as a sample does.
     pub fn stack_settings(&self) -> StackSettings {
-        StackSettings { age_max: self.sampler.age_max, wait_max: self.stack_wait_max }
+        StackSettings { age_max: self.sampler.age_max, wait_max: self.stack_wait_max, ..StackSettings::default() }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use super::*;
 
 fn settings(age_max: Duration) -> StackSettings {
-    StackSettings { age_max, wait_max: Duration::from_secs(5) }
+    StackSettings { age_max, wait_max: Duration::from_secs(5), ..StackSettings::default() }
 }
 
 fn wait(mut dump: oneshot::Receiver<Arc<StackDump>>) -> Arc<StackDump> {
@@ -180,7 +180,7 @@ fn a_thread_that_has_answered_and_still_is_in_the_handler_is_waited_for() {
 #[test]
 fn a_thread_that_has_answered_and_has_become_deaf_costs_one_wait() {
     let wait_max = Duration::from_millis(200);
-    let stacks = Stacks::start(StackSettings { age_max: Duration::ZERO, wait_max }).expect("a thread");
+    let stacks = Stacks::start(StackSettings { wait_max, ..settings(Duration::ZERO) }).expect("a thread");
     let (go, thread) = gated("becomes-deaf", |gate| {
         let _ = gate.recv();
         block_all(true);
@@ -225,6 +225,23 @@ fn requests_that_come_together_share_a_dump_and_a_fresh_one_serves_again() {
     let first = dump(&stacks);
     assert!(requests.into_iter().all(|request| Arc::ptr_eq(&wait(request), &first)));
     assert_eq!(stacks.stats().dumps, 1);
+}
+
+#[test]
+fn symbols_that_were_not_needed_for_a_while_are_forgotten_and_the_next_dump_reads_them_again() {
+    let settings = StackSettings { symbols_kept: Duration::from_millis(50), ..settings(Duration::ZERO) };
+    let stacks = Stacks::start(settings).expect("a thread");
+    let forgotten = || stacks.counters.forgotten.load(Ordering::Relaxed);
+    // Other tests have such a thread, too; this one's is at it.
+    let names_its_own =
+        || dump(&stacks).threads.iter().any(|thread| thread.lines.iter().any(|line| line.contains("Worker::dump")));
+    assert!(names_its_own());
+    let patience = Instant::now() + Duration::from_secs(60);
+    while forgotten() == 0 {
+        assert!(Instant::now() < patience, "they are kept for ever");
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert!(names_its_own());
 }
 
 #[test]
