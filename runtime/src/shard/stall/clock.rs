@@ -2,11 +2,11 @@
 
 /// A thread's CPU clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct CpuClock(pub(super) libc::clockid_t);
+pub(in crate::shard) struct CpuClock(pub(super) libc::clockid_t);
 
 impl CpuClock {
     /// That of the calling thread, whichever it is.
-    pub(super) const OWN: Self = Self(libc::CLOCK_THREAD_CPUTIME_ID);
+    pub(in crate::shard) const OWN: Self = Self(libc::CLOCK_THREAD_CPUTIME_ID);
 
     /// That of a thread of this process, by its id in the kernel. The C library makes it so as well
     /// (`pthread_getcpuclockid`), but wants a handle of its own.
@@ -17,7 +17,7 @@ impl CpuClock {
     }
 
     /// Nanoseconds that the thread has been on CPUs; `None` when it has ended.
-    pub(super) fn read(self) -> Option<u64> {
+    pub(in crate::shard) fn read(self) -> Option<u64> {
         let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
         // SAFETY: the pointer is to a live value.
         if unsafe { libc::clock_gettime(self.0, &raw mut time) } != 0 {

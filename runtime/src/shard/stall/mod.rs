@@ -20,6 +20,7 @@ use std::time::Duration;
 use super::stats::Side;
 
 pub(super) use alarm::{Alarm, Alerts, Woken, pair as alarm_pair};
+pub(super) use clock::CpuClock;
 pub(super) use judge::Judge;
 pub(super) use watcher::Watcher;
 
