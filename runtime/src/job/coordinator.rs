@@ -464,8 +464,7 @@ fn end(job: &Arc<JobEntry>, directory: &Directory, settings: &JobSettings, state
         Some(error) => tracing::info!(job = job.id(), name = %job.name(), %state, error, "job ended"),
         None => tracing::info!(job = job.id(), name = %job.name(), %state, "job ended"),
     }
-    job.finish(state, error, now);
-    directory.ended(job);
+    directory.end(job, state, error, now);
     directory.trim(settings.history_jobs_max, settings.forgotten_before(now));
 }
 

@@ -122,7 +122,7 @@ impl Directory {
             None => Bound::Unbounded,
         };
         let before = self.finished.range((Bound::Unbounded, end)).rev();
-        before.take(jobs_max).map(|entry| Arc::clone(entry.value())).collect()
+        before.filter(|entry| has_ended(entry.value())).take(jobs_max).map(|entry| Arc::clone(entry.value())).collect()
     }
 
     pub fn running_len(&self) -> usize {
@@ -133,7 +133,7 @@ impl Directory {
         self.finished
             .iter()
             .map(|entry| Arc::clone(entry.value()))
-            .filter(|job| state.is_none_or(|state| job.state() == state))
+            .filter(|job| has_ended(job) && state.is_none_or(|state| job.state() == state))
             .collect()
     }
 
@@ -180,14 +180,19 @@ impl Directory {
         &self.unseen
     }
 
-    /// Moves a job that is in its final state to the ended ones, and tells whoever waits.
-    pub fn ended(&self, job: &Arc<JobEntry>) {
+    /// Puts a job into its final state and among the ended ones, and tells whoever waits. It stands in their list before it
+    /// has that state and is passed over there until then: whoever has seen the state finds the job.
+    pub fn end(&self, job: &Arc<JobEntry>, state: JobState, error: Option<String>, finished_ms: i64) {
+        job.finish(error, finished_ms);
         if job.timelines().claim_ended() {
             self.unseen.add(&job.metrics());
         }
-        self.ended_by_state[job.state() as usize].fetch_add(1, Ordering::Relaxed);
-        self.remembered_by_state[job.state() as usize].fetch_add(1, Ordering::Relaxed);
-        self.finished.insert((job.finished_at().unwrap_or_default(), job.sequence()), Arc::clone(job));
+        self.finished.insert((finished_ms, job.sequence()), Arc::clone(job));
+        self.ended_by_state[state as usize].fetch_add(1, Ordering::Relaxed);
+        self.remembered_by_state[state as usize].fetch_add(1, Ordering::Relaxed);
+        // What was counted before is of no use to who sees the state.
+        self.changed();
+        job.enter(state);
         self.running.remove(&job.sequence());
         self.membership_changed();
         job.ended().set();
@@ -196,10 +201,11 @@ impl Directory {
     /// Forgets ended jobs beyond a number and an age.
     pub fn trim(&self, jobs_max: usize, older_than_ms: i64) {
         while let Some(oldest) = self.finished.front() {
-            if self.finished.len() <= jobs_max && oldest.key().0 >= older_than_ms {
+            let job = oldest.value();
+            // One that has not ended yet is forgotten by its own end.
+            if !has_ended(job) || (self.finished.len() <= jobs_max && oldest.key().0 >= older_than_ms) {
                 return;
             }
-            let job = oldest.value();
             // Two coordinators may trim at once; each job is removed once. One that goes on has its id again.
             if self.forget(job) && self.get(job.id()).is_some_and(|known| Arc::ptr_eq(&known, job)) {
                 self.jobs.remove(&job.id());
@@ -227,6 +233,11 @@ impl Directory {
     }
 }
 
+/// Whether a job among the ended ones has its final state by now.
+fn has_ended(job: &JobEntry) -> bool {
+    job.state().is_final()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::entry::NewJob;
@@ -252,8 +263,7 @@ mod tests {
     }
 
     fn end(directory: &Directory, job: &Arc<JobEntry>, finished_ms: i64) {
-        job.finish(JobState::Finished, None, finished_ms);
-        directory.ended(job);
+        directory.end(job, JobState::Finished, None, finished_ms);
     }
 
     fn ids(jobs: &[Arc<JobEntry>]) -> Vec<i64> {
@@ -286,8 +296,27 @@ mod tests {
         job(&directory, 4);
         assert_eq!(ids(&directory.running()), [1, 3, 4]);
         // A job in its final state is no running one, although it has not moved yet.
-        jobs[0].finish(JobState::Failed, None, 200);
+        jobs[0].finish(None, 200);
+        jobs[0].enter(JobState::Failed);
         assert_eq!(ids(&directory.running()), [3, 4]);
+    }
+
+    #[test]
+    fn whoever_sees_a_final_state_finds_the_job_among_the_ended_ones() {
+        let directory = Directory::default();
+        for round in 0..200 {
+            let job = job(&directory, round);
+            std::thread::scope(|scope| {
+                scope.spawn(|| end(&directory, &job, round));
+                while !job.state().is_final() {
+                    std::hint::spin_loop();
+                }
+                assert!(ids(&directory.finished(Some(JobState::Finished))).contains(&round));
+                let first = directory.ended_before(None, 1);
+                assert_eq!(ids(&first), [round]);
+                assert!(!ids(&directory.running()).contains(&round));
+            });
+        }
     }
 
     #[test]

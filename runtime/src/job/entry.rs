@@ -202,8 +202,8 @@ impl JobEntry {
         self.live.store(Arc::new(tasks));
     }
 
-    /// Puts the job into its final state; the directory raises [`JobEntry::ended`] once it has moved the job.
-    pub(super) fn finish(&self, state: JobState, error: Option<String>, finished_ms: i64) {
+    /// Keeps what is to be told of the job when it has ended; the directory puts it into its final state.
+    pub(super) fn finish(&self, error: Option<String>, finished_ms: i64) {
         let _ = self.last_metrics.set(self.metrics());
         self.times.fold_all();
         self.live.store(Arc::new(Vec::new()));
@@ -211,7 +211,6 @@ impl JobEntry {
             let _ = self.error.set(error);
         }
         self.finished_ms.store(finished_ms, Ordering::Release);
-        self.enter(state);
     }
 }
 

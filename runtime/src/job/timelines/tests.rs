@@ -70,8 +70,7 @@ impl Tried {
     }
 
     fn end(&self, job: &Arc<JobEntry>) {
-        job.finish(JobState::Finished, None, self.now * 1000);
-        self.directory.ended(job);
+        self.directory.end(job, JobState::Finished, None, self.now * 1000);
     }
 
     fn window(&self, resolution: Resolution, back: i64) -> Window {
@@ -268,7 +267,7 @@ fn a_forgotten_job_gives_its_room_back() {
     (0..2).for_each(|_| other.look(1));
     let node_alone = other.timelines.stats().room.bytes;
     // The maps of jobs let go of what was taken out of them when no reader can see it any more.
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while tried.timelines.stats().room.bytes != node_alone {
         assert!(Instant::now() < deadline, "{:?}", tried.timelines.stats());
         crossbeam::epoch::pin().flush();
@@ -308,7 +307,7 @@ fn a_ticker_looks_until_it_is_dropped_or_another_one_takes_its_place() {
             NodeReading::default()
         })
     };
-    let patience = Duration::from_secs(30);
+    let patience = Duration::from_secs(60);
     let until = |name| while calls.recv_timeout(patience).expect("a look") != name {};
     let first = timelines.start(probe("first")).expect("a thread");
     until("first");
