@@ -257,11 +257,27 @@ pub(super) fn capture(threads: &[i32], deadline: Instant) -> Vec<Outcome> {
             break;
         }
         futex_wait(&area.answers, seen, (deadline - now).min(LOOK_AGAIN));
+        // A thread that ends meanwhile takes no signal any more.
+        if area.answers.load(Ordering::Acquire) == seen {
+            asked.retain(|Asked { index, request }| {
+                let is_there = exists(threads[*index]);
+                if !is_there {
+                    outcomes[*index] = Some(area.slot(*request).give_up(*request).map(of).ok_or(Missing::Gone));
+                }
+                is_there
+            });
+        }
     }
     for Asked { index, request } in asked {
         outcomes[index] = Some(area.slot(request).give_up(request).map(of).ok_or(Missing::Late));
     }
     outcomes.into_iter().map(|outcome| outcome.unwrap_or(Err(Missing::Late))).collect()
+}
+
+/// Whether there is still such a thread in this process.
+fn exists(thread: i32) -> bool {
+    // SAFETY: plain numbers; no signal is sent.
+    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, 0) == 0 }
 }
 
 /// Longest sleep before the slots are looked at again: they are others' too, who wake nobody when they free one.
@@ -320,7 +336,7 @@ mod tests {
     use super::*;
 
     fn soon() -> Instant {
-        Instant::now() + Duration::from_secs(20)
+        Instant::now() + Duration::from_secs(60)
     }
 
     fn own_id() -> i32 {
@@ -366,9 +382,41 @@ mod tests {
         let (ended, go, thread) = waiting(until_told);
         drop(go);
         thread.join().expect("ended");
-        // The number may be that of a new thread, of another test, by now.
-        let eventually_gone = (0..100).any(|_| capture(&[ended], soon())[0].as_ref().err() == Some(&Missing::Gone));
-        assert!(eventually_gone);
+        // Whoever joins a thread is told before the kernel takes it off its list, and the number may be that of a new
+        // thread, of another test, by now.
+        let patience = soon();
+        while capture(&[ended], soon())[0].as_ref().err() != Some(&Missing::Gone) {
+            assert!(Instant::now() < patience, "it is still there");
+        }
+    }
+
+    #[test]
+    fn a_thread_that_ends_before_it_answers_is_gone_and_not_waited_for() {
+        let signal = signal_number();
+        let (ends, go, ending) = waiting(move |gate| {
+            // SAFETY: the set is initialised by the calls.
+            unsafe {
+                let mut set = mem::zeroed();
+                libc::sigemptyset(&mut set);
+                libc::sigaddset(&mut set, signal);
+                libc::pthread_sigmask(libc::SIG_BLOCK, &set, ptr::null_mut());
+            }
+            let _ = gate.recv();
+            let _ = gate.recv();
+        });
+        go.send(()).expect("it has blocked the signal");
+        let asking = thread::spawn(move || {
+            let begun = Instant::now();
+            let outcome = capture(&[ends], soon()).remove(0);
+            (outcome.err(), begun.elapsed())
+        });
+        // It ends with the signal pending, or it has ended before.
+        thread::sleep(LOOK_AGAIN * 2);
+        drop(go);
+        ending.join().expect("ended");
+        let (missing, took) = asking.join().expect("ended");
+        assert_eq!(missing, Some(Missing::Gone));
+        assert!(took < Duration::from_secs(50), "{took:?}");
     }
 
     #[test]

@@ -221,7 +221,7 @@ mod tests {
         let depth = descend(100, &mut || {
             // SAFETY: the call takes nothing and cannot fail.
             let own = unsafe { libc::gettid() };
-            let taken = capture(&[own], Instant::now() + Duration::from_secs(20)).remove(0).expect("a stack");
+            let taken = capture(&[own], Instant::now() + Duration::from_secs(60)).remove(0).expect("a stack");
             frames = unwind(&taken, &modules);
         });
         assert_eq!(depth, 100);
@@ -239,7 +239,7 @@ mod tests {
         descend(2000, &mut || {
             // SAFETY: the call takes nothing and cannot fail.
             let own = unsafe { libc::gettid() };
-            let taken = capture(&[own], Instant::now() + Duration::from_secs(20)).remove(0).expect("a stack");
+            let taken = capture(&[own], Instant::now() + Duration::from_secs(60)).remove(0).expect("a stack");
             frames = unwind(&taken, &modules);
         });
         assert_eq!((frames.addresses.len(), frames.complete), (FRAMES_MAX, false));

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use super::*;
 
 fn settings(age_max: Duration) -> StackSettings {
-    StackSettings { age_max, wait_max: Duration::from_secs(5), ..StackSettings::default() }
+    StackSettings { age_max, wait_max: StackSettings::WAIT_MAX, ..StackSettings::default() }
 }
 
 fn wait(mut dump: oneshot::Receiver<Arc<StackDump>>) -> Arc<StackDump> {
@@ -17,6 +17,19 @@ fn wait(mut dump: oneshot::Receiver<Arc<StackDump>>) -> Arc<StackDump> {
         }
         assert!(Instant::now() < patience, "no dump");
         thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// The stack of this thread. All slots may be those of other tests for a while.
+fn own_stack(stacks: &Stacks) -> CapturedStack {
+    let patience = Instant::now() + Duration::from_secs(60);
+    // SAFETY: the call takes nothing and cannot fail.
+    let own = unsafe { libc::gettid() };
+    loop {
+        if let Some(stack) = stacks.capture(own) {
+            return stack;
+        }
+        assert!(Instant::now() < patience, "no stack");
     }
 }
 
@@ -46,8 +59,16 @@ fn a_known_recursion_is_named_call_by_call_with_its_lines() {
     };
     let thread = thread::Builder::new().name("counts-down".to_owned()).spawn(waiting).expect("a thread");
     told.recv().expect("it is at the bottom");
-    let dump = dump(&stacks);
-    let found = dump.threads.iter().find(|thread| thread.name == "counts-down").expect("the thread");
+    let patience = Instant::now() + Duration::from_secs(60);
+    let found = loop {
+        let dump = dump(&stacks);
+        let found = dump.threads.iter().find(|thread| thread.name == "counts-down").expect("the thread").clone();
+        // It takes a moment to fall asleep, and another test's dump may have it in a handler.
+        if found.lines.iter().any(|line| line.contains("::recv")) {
+            break found;
+        }
+        assert!(Instant::now() < patience, "{found:#?}");
+    };
     let calls: Vec<_> = found.lines.iter().filter(|line| line.contains("service::tests::count_down(")).collect();
     assert_eq!(calls.len(), 51, "{:#?}", found.lines);
     assert!(calls.iter().all(|call| call.contains("(collectors/src/stacks/service/tests.rs:")), "{calls:?}");
@@ -64,36 +85,41 @@ fn threads_in_every_state_are_told_and_a_blocked_one_says_why_it_has_no_stack() 
     let stacks = Stacks::start(settings(Duration::ZERO)).expect("a thread");
     let stop = Arc::new(AtomicBool::new(false));
     let until = stop.clone();
-    let spinning = thread::Builder::new()
-        .name("spins".to_owned())
-        .spawn(move || while !until.load(Ordering::Relaxed) {})
-        .expect("a thread");
     let (go, gate) = mpsc::sync_channel::<()>(0);
-    let (tell, told) = mpsc::sync_channel(1);
+    let (tell, told) = mpsc::sync_channel(2);
+    // A thread gives itself its name, before it does anything else.
+    let begun = tell.clone();
+    let spins = move || {
+        let _ = begun.send(());
+        while !until.load(Ordering::Relaxed) {}
+    };
+    let spinning = thread::Builder::new().name("spins".to_owned()).spawn(spins).expect("a thread");
     let deaf = move || {
         block_all(true);
         let _ = tell.send(());
         let _ = gate.recv();
     };
     let blocking = thread::Builder::new().name("is-deaf".to_owned()).spawn(deaf).expect("a thread");
-    told.recv().expect("it blocks signals");
+    told.recv().expect("one has begun");
+    told.recv().expect("and the other one: it blocks signals");
     let patience = Instant::now() + Duration::from_secs(60);
     loop {
         let dump = dump(&stacks);
         let named = |name: &str| dump.threads.iter().find(|thread| thread.name == name).expect("the thread");
-        let (spins, deaf, own) = (named("spins"), named("is-deaf"), named("egret-stacks"));
+        let (spins, deaf) = (named("spins"), named("is-deaf"));
         assert_eq!(&**deaf.lines.last().expect("a line"), "(no stack: the thread blocks signals)");
         let is_named = |thread: &ThreadStack, name: &str| thread.lines.iter().any(|line| line.contains(name));
-        // The states were read a moment before; other tests' threads of these names may have ended meanwhile.
+        // Other tests have such threads, too.
+        let mut own = dump.threads.iter().filter(|thread| thread.name == "egret-stacks");
+        // The states were read a moment before.
         if spins.state == ThreadState::Runnable
             && deaf.state == ThreadState::Waiting
             && is_named(spins, "in_every_state")
-            && own.state == ThreadState::Runnable
-            && is_named(own, "Worker::dump")
+            && own.any(|own| own.state == ThreadState::Runnable && is_named(own, "Worker::dump"))
         {
             break;
         }
-        assert!(Instant::now() < patience, "{spins:#?} {deaf:#?} {own:#?}");
+        assert!(Instant::now() < patience, "{:#?}", dump.threads);
     }
     stop.store(true, Ordering::Relaxed);
     drop(go);
@@ -247,11 +273,9 @@ fn symbols_that_were_not_needed_for_a_while_are_forgotten_and_the_next_dump_read
 #[test]
 fn too_many_requests_are_refused_and_a_stack_that_cannot_be_named_has_no_lines() {
     let stacks = Stacks::start(settings(Duration::ZERO)).expect("a thread");
-    // SAFETY: the call takes nothing and cannot fail.
-    let own = unsafe { libc::gettid() };
     let (go, gate) = mpsc::sync_channel::<()>(0);
     let (tell, told) = mpsc::sync_channel(1);
-    stacks.capture(own).expect("a stack").name(move |lines| {
+    own_stack(&stacks).name(move |lines| {
         let _ = tell.send(lines.len());
         let _ = gate.recv();
     });
@@ -260,7 +284,7 @@ fn too_many_requests_are_refused_and_a_stack_that_cannot_be_named_has_no_lines()
     let waiting: Vec<_> = (0..REQUESTS_MAX).map(|_| stacks.dump().expect("there is room")).collect();
     assert_eq!(stacks.dump().err(), Some(StackRefused));
     let (tell, told) = mpsc::sync_channel(1);
-    stacks.capture(own).expect("a stack").name(move |lines| drop(tell.send(lines)));
+    own_stack(&stacks).name(move |lines| drop(tell.send(lines)));
     assert_eq!(told.recv().expect("called").len(), 0);
     assert_eq!(stacks.stats().refused, 2);
     drop(go);
@@ -270,9 +294,7 @@ fn too_many_requests_are_refused_and_a_stack_that_cannot_be_named_has_no_lines()
 #[test]
 fn a_callback_that_panics_is_counted_and_the_thread_goes_on() {
     let stacks = Stacks::start(settings(Duration::ZERO)).expect("a thread");
-    // SAFETY: the call takes nothing and cannot fail.
-    let own = unsafe { libc::gettid() };
-    stacks.capture(own).expect("a stack").name(|_| panic!("as planned"));
+    own_stack(&stacks).name(|_| panic!("as planned"));
     assert!(!dump(&stacks).threads.is_empty());
     assert_eq!(stacks.stats().panics, 1);
 }
