@@ -199,6 +199,7 @@ fn read<T: Plain>(place: &[usize]) -> Option<T> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::process::Command;
     use std::sync::{Mutex, MutexGuard, PoisonError};
 
     use super::*;
@@ -214,7 +215,22 @@ pub(crate) mod tests {
         jemalloc.heap().expect("statistics")
     }
 
-    /// The heap is that of all tests: those that take much of it take turns.
+    /// Whether this process runs one test alone, that of this path. Otherwise it is run so now, in a process of its own,
+    /// and there is nothing left to do: what other tests allocate meanwhile would count.
+    pub(crate) fn is_alone(test: &str) -> bool {
+        const ALONE: &str = "EGRET_TEST_ALONE";
+        if std::env::var_os(ALONE).is_some_and(|alone| alone == test) {
+            return true;
+        }
+        let mut command = Command::new(std::env::current_exe().expect("this program"));
+        command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(ALONE, test);
+        let output = command.output().expect("it is started");
+        let [told, errors] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
+        assert!(output.status.success() && told.contains("1 passed"), "{told}{errors}");
+        false
+    }
+
+    /// The profiler is one for the process: those that need it take turns.
     static TURN: Mutex<()> = Mutex::new(());
 
     pub(crate) fn turn() -> MutexGuard<'static, ()> {
@@ -224,7 +240,9 @@ pub(crate) mod tests {
     #[test]
     fn what_is_allocated_is_counted_and_its_pages_are_resident() {
         const BYTES: usize = 32 << 20;
-        let _turn = turn();
+        if !is_alone("heap::tests::what_is_allocated_is_counted_and_its_pages_are_resident") {
+            return;
+        }
         let jemalloc = Jemalloc::find().expect("jemalloc with statistics");
         let before = heap(&jemalloc);
         let taken = black_box(vec![1u8; BYTES]);
@@ -232,7 +250,6 @@ pub(crate) mod tests {
         drop(taken);
         let after = heap(&jemalloc);
         let grown = during.allocated - before.allocated;
-        // Other tests allocate meanwhile, though not that much.
         assert!((BYTES as u64 * 3 / 4..BYTES as u64 * 5 / 4).contains(&grown), "{grown}");
         assert!(during.allocated <= during.active && during.active <= during.resident, "{during:?}");
         assert!(after.allocated < during.allocated - BYTES as u64 / 2, "{after:?}");
@@ -240,7 +257,9 @@ pub(crate) mod tests {
 
     #[test]
     fn live_allocations_are_counted_by_their_size() {
-        let _turn = turn();
+        if !is_alone("heap::tests::live_allocations_are_counted_by_their_size") {
+            return;
+        }
         let jemalloc = Jemalloc::find().expect("jemalloc with statistics");
         let live = |bytes: u64| {
             jemalloc.begin_epoch();
@@ -248,7 +267,7 @@ pub(crate) mod tests {
             assert!(classes.windows(2).all(|pair| pair[0].bytes < pair[1].bytes), "{classes:?}");
             classes.into_iter().find(|class| class.bytes == bytes).map_or(0, |class| class.live)
         };
-        // Classes that nothing else here uses much: one of the small ones, one of the large.
+        // One of the small classes, one of the large.
         let (small, large) = (live(7168), live(3 << 20));
         let taken: Vec<Vec<u8>> = (0..500).map(|_| black_box(Vec::with_capacity(7100))).collect();
         let also: Vec<Vec<u8>> = (0..5).map(|_| black_box(Vec::with_capacity(3 << 20))).collect();

@@ -182,6 +182,12 @@ impl Shared {
         self.waiters.len()
     }
 
+    /// Whether everything that was asked for is answered and counted.
+    #[cfg(test)]
+    pub(super) fn is_idle(&self) -> bool {
+        self.asked.load(Ordering::SeqCst) == 0 && self.unanswered_since.load(Ordering::SeqCst) == 0
+    }
+
     pub(super) fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
         self.wake_thread();
