@@ -11,7 +11,8 @@ use super::*;
 
 mod timings;
 
-const STOP: Duration = Duration::from_secs(10);
+/// Longer than anything takes, also on a machine that others keep busy.
+const STOP: Duration = Duration::from_secs(60);
 const NEVER: Duration = Duration::from_secs(3600);
 
 fn one_cpu() -> ShardsConfig {
@@ -75,13 +76,15 @@ fn work_that_never_waits_lets_others_run_and_sleeps_end_in_time() {
         }
     })
     .expect("room");
-    let waited = work.spawn_joined(&group, || async {
-        let began = Instant::now();
+    // The time of the executor: that of the others is not its own.
+    let own_cpu = || Duration::from_nanos(stall::CpuClock::OWN.read().expect("a time"));
+    let waited = work.spawn_joined(&group, move || async move {
+        let (began, used) = (Instant::now(), own_cpu());
         sleep(Duration::from_millis(20)).await;
-        began.elapsed()
+        (began.elapsed(), own_cpu() - used)
     });
-    let waited = block_on(waited.expect("room")).expect("ends");
-    assert!(waited >= Duration::from_millis(20) && waited < Duration::from_millis(500), "{waited:?}");
+    let (waited, worked) = block_on(waited.expect("room")).expect("ends");
+    assert!(waited >= Duration::from_millis(20) && worked < Duration::from_millis(500), "{waited:?} {worked:?}");
     let turns = shards.stats()[1].reactor_turns;
     assert!(turns > 2, "{turns}");
     stop.set();
@@ -151,7 +154,7 @@ fn start_unguarded() -> (Shards, FrontHandle, WorkHandle) {
     (shards, front, work)
 }
 
-/// The result of a future that is there within 20 s.
+/// The result of a future that is there within a minute.
 fn soon<F: Future>(future: F) -> F::Output {
     let mut future = std::pin::pin!(future);
     let mut result = None;
@@ -278,7 +281,7 @@ fn a_stop_is_over_in_time_also_when_a_task_never_ends() {
     front.spawn(std::future::pending::<()>).expect("room");
     let began = Instant::now();
     shards.stop(Duration::from_millis(100)).expect("dropped after the timeout");
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(began.elapsed() < STOP, "{:?}", began.elapsed());
 }
 
 /// A task that is always ready, and the steps that it has made.
@@ -319,12 +322,13 @@ fn commands_are_counted_when_they_are_taken_and_when_they_end() {
     group.cancel();
     work.spawn(&group, std::future::pending::<()>).expect("room");
     assert!(eventually(|| counts(1) == (1, 0)), "one that is dropped at once has ended");
-    shards.stop(STOP).expect("stop");
+    // One task never ends.
+    shards.stop(Duration::from_millis(100)).expect("stop");
 }
 
-/// Waits until the condition holds, 20 s at most; says whether it does.
+/// Waits until the condition holds, a minute at most; says whether it does.
 fn eventually(mut condition: impl FnMut() -> bool) -> bool {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while Instant::now() < deadline {
         if condition() {
             return true;
@@ -396,15 +400,29 @@ fn recorder() -> (FatalAction, Arc<Mutex<Vec<Stall>>>) {
 #[test]
 fn an_executor_that_stands_still_with_work_is_given_up() {
     let (action, stalls) = recorder();
-    let (watchdog_warn, watchdog_abort) = (Duration::from_millis(200), Duration::from_millis(600));
+    let (watchdog_warn, watchdog_abort) = (Duration::from_millis(500), Duration::from_millis(1500));
     let (shards, front, work) = start(ShardsConfig { watchdog_warn, watchdog_abort, fatal: Some(action), ..one_cpu() });
     let (go, gate) = crossbeam::channel::bounded::<()>(0);
     let (work_go, work_gate) = (go.clone(), gate.clone());
-    front.spawn(move || async move { assert!(gate.recv().is_err()) }).expect("room");
-    front.spawn(|| async {}).expect("room");
-    // The same on the work side is a long step of a job, which is another matter.
+    let steps = Arc::new(AtomicU64::new(0));
+    let begun = |steps: &AtomicU64| steps.fetch_add(1, Ordering::SeqCst);
+    // On the work side a long step of a job is another matter.
     let group = WorkGroup::new(1);
-    work.spawn(&group, move || async move { assert!(work_gate.recv().is_err()) }).expect("room");
+    let count = steps.clone();
+    let long = move || async move {
+        begun(&count);
+        assert!(work_gate.recv().is_err());
+    };
+    work.spawn(&group, long).expect("room");
+    assert!(eventually(|| steps.load(Ordering::SeqCst) == 1));
+    let count = steps.clone();
+    let stands_still = move || async move {
+        begun(&count);
+        assert!(gate.recv().is_err());
+    };
+    front.spawn(stands_still).expect("room");
+    assert!(eventually(|| steps.load(Ordering::SeqCst) == 2));
+    front.spawn(|| async {}).expect("room");
     assert!(eventually(|| !stalls.lock().expect("lock").is_empty()));
     std::thread::sleep(watchdog_abort);
     let stalls = std::mem::take(&mut *stalls.lock().expect("lock"));

@@ -187,7 +187,7 @@ mod tests {
     use super::*;
 
     fn soon() -> Instant {
-        Instant::now() + Duration::from_secs(30)
+        Instant::now() + Duration::from_secs(60)
     }
 
     #[test]
@@ -205,7 +205,7 @@ mod tests {
         });
         let id = told.recv().expect("an id");
         alerts.begin().expect("begun");
-        alerts.watch(id, 7, Duration::from_millis(2)).expect("a timer");
+        alerts.watch(id, 7, Duration::from_millis(20)).expect("a timer");
         assert_eq!(alerts.wait(Instant::now() + Duration::from_millis(50)), Woken::Time);
         drop(go);
         assert_eq!(alerts.wait(soon()), Woken::Executor(7));
