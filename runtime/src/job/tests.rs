@@ -9,7 +9,7 @@ use futures_lite::future::block_on;
 use super::*;
 use crate::config::ReadOptions;
 use crate::plugin::*;
-use crate::shard::{CpuList, ShardId, Shards, ShardsConfig};
+use crate::shard::{ShardId, Shards, ShardsConfig};
 
 mod plugins;
 mod savepoints;
@@ -19,9 +19,9 @@ use plugins::*;
 
 /// Two shards on one CPU's worth of machine are enough, and one set serves all tests.
 static NODE: LazyLock<(Shards, JobService)> = LazyLock::new(|| {
-    let cpus: Option<CpuList> = None;
-    let shards = Shards::start(ShardsConfig { cpus, ..ShardsConfig::default() }).expect("shards");
-    let jobs = service(&shards, JobSettings::default());
+    // At the priority of what else the machine does, or jobs would stand still on one that others keep busy.
+    let shards = Shards::start(ShardsConfig { work_nice: 0, ..ShardsConfig::default() }).expect("shards");
+    let jobs = service(&shards, JobSettings { stop_timeout: STOP_TIMEOUT, ..JobSettings::default() });
     (shards, jobs)
 });
 
@@ -31,12 +31,20 @@ fn service(shards: &Shards, settings: JobSettings) -> JobService {
     registry.add_source(Numbers);
     registry.add_sink(Collect);
     registry.add_transform(Even);
-    let settings = JobSettings { stop_timeout: STOP_TIMEOUT, history_jobs_max: 1000, ..settings };
+    let settings = JobSettings { history_jobs_max: 1000, ..settings };
     JobService::new(shards.clone(), Arc::new(registry), settings)
 }
 
-/// Long beside every wait for a busy machine.
-const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+/// Nothing takes so long, also on a machine that others keep busy: what ends before has not been dropped.
+const STOP_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A service whose tasks are dropped soon, for those that are deaf.
+fn impatient() -> JobService {
+    service(&NODE.0, JobSettings { stop_timeout: SOON, ..JobSettings::default() })
+}
+
+/// The stop timeout of [`impatient`].
+const SOON: Duration = Duration::from_secs(1);
 
 fn submit(config: &str) -> Result<Arc<JobEntry>, SubmitError> {
     submit_as(config, None)
@@ -66,7 +74,7 @@ fn submit_to(
 }
 
 fn ended(job: &JobEntry) -> JobState {
-    assert!(job.wait_until(Instant::now() + Duration::from_secs(30)), "the job ends: {:?}", job.state());
+    assert!(job.wait_until(Instant::now() + Duration::from_secs(60)), "the job ends: {:?}", job.state());
     job.state()
 }
 
@@ -227,8 +235,8 @@ fn a_stopped_job_is_canceled_at_once_and_keeps_its_counters() {
     let begin = Instant::now();
     assert!(NODE.1.stop(job.id(), false));
     assert_eq!(ended(&job), JobState::Canceled);
-    // It takes a few milliseconds; the bound leaves room for a machine that is busy with other tests.
-    assert!(begin.elapsed() < STOP_TIMEOUT / 2, "{:?}", begin.elapsed());
+    // It takes a few milliseconds; its tasks were not dropped.
+    assert!(begin.elapsed() < STOP_TIMEOUT, "{:?}", begin.elapsed());
     assert_eq!(job.metrics().source.rows, 100);
     assert!(!NODE.1.stop(job.id(), false), "it is over");
 }
@@ -274,7 +282,7 @@ fn a_task_that_waits_for_its_limit_hears_a_stop_and_takes_barriers() {
     let begin = Instant::now();
     assert!(NODE.1.stop(job.id(), false));
     assert_eq!(ended(&job), JobState::Canceled);
-    assert!(begin.elapsed() < STOP_TIMEOUT / 2, "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < STOP_TIMEOUT, "{:?}", begin.elapsed());
 }
 
 #[test]
@@ -291,14 +299,15 @@ fn a_task_that_waits_for_input_hears_a_stop() {
 fn a_task_that_is_deaf_to_its_stop_is_dropped_after_the_stop_timeout() {
     // A write is not given up for an order; this one never ends.
     let config = "env {}\nsource { Numbers { test = deaf } }\nsink { Collect { test = deaf, deaf = true } }";
-    let job = submit(config).expect("accepted");
+    let jobs = impatient();
+    let job = submit_to(&jobs, config, None, false).expect("accepted");
     while job.metrics().source.rows == 0 {
         assert!(!job.wait_until(Instant::now() + Duration::from_millis(1)));
     }
     let begin = Instant::now();
-    assert!(NODE.1.stop(job.id(), false));
+    assert!(jobs.stop(job.id(), false));
     assert_eq!(ended(&job), JobState::Canceled);
-    assert!(begin.elapsed() >= STOP_TIMEOUT, "it gets its time: {:?}", begin.elapsed());
+    assert!(begin.elapsed() >= SOON, "it gets its time: {:?}", begin.elapsed());
 }
 
 #[test]

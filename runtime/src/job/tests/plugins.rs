@@ -95,7 +95,7 @@ impl Source for NumbersPlan {
     }
 
     fn reader(&self, _: &TaskContext) -> Result<Box<dyn SourceReader>, TaskError> {
-        Ok(Box::new(NumbersReader { plan: self.clone(), splits: Vec::new() }))
+        Ok(Box::new(NumbersReader { plan: self.clone(), splits: Vec::new(), due: None }))
     }
 }
 
@@ -103,6 +103,8 @@ pub(super) struct NumbersReader {
     plan: NumbersPlan,
     /// Id and next number.
     splits: Vec<(Arc<str>, i64)>,
+    /// The end of the pause, which goes on when a barrier interrupts it.
+    due: Option<Instant>,
 }
 
 #[async_trait(?Send)]
@@ -117,7 +119,8 @@ impl SourceReader for NumbersReader {
 
     async fn next(&mut self) -> Result<Progress, TaskError> {
         if !self.plan.delay.is_zero() {
-            crate::shard::sleep(self.plan.delay).await;
+            crate::shard::sleep_until(*self.due.get_or_insert_with(|| Instant::now() + self.plan.delay)).await;
+            self.due = None;
         }
         let rows = self.plan.rows;
         let Some((id, next)) = self.splits.iter_mut().find(|(_, next)| *next < rows) else {

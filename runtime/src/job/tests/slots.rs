@@ -19,7 +19,7 @@ fn submitted(jobs: &JobService, config: &str) -> Arc<JobEntry> {
 }
 
 fn wait_for(job: &JobEntry, state: JobState) {
-    let patience = Instant::now() + Duration::from_secs(30);
+    let patience = Instant::now() + Duration::from_secs(60);
     while job.state() != state {
         assert!(Instant::now() < patience && !job.state().is_final(), "{state}: {:?} {:?}", job.state(), job.error());
         std::thread::yield_now();
@@ -87,7 +87,7 @@ fn jobs_that_wait_are_bounded() {
     }
     let refused = submit_to(&jobs, &endless(1), None, false).expect_err("one waits already").to_string();
     assert!(refused.contains("jobs_waiting_max"), "{refused}");
-    assert_eq!(jobs.stop_all(Duration::from_secs(30)), 0);
+    assert_eq!(jobs.stop_all(Duration::from_secs(60)), 0);
     assert!(both.iter().all(|job| job.state() == JobState::Canceled));
 }
 
