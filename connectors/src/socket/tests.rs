@@ -41,10 +41,8 @@ fn script(script: impl FnOnce(TcpStream) + Send + 'static) -> Box<dyn FnOnce(Tcp
     Box::new(script)
 }
 
-/// A port that refuses.
-fn closed_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("an address").port()
-}
+/// An address that refuses: nobody else here uses this one, so that no server of another test gets its port.
+const NOBODY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 99)), 9);
 
 fn source(address: SocketAddr, rest: &str, mode: JobMode) -> Arc<dyn Source> {
     let config = format!("host = \"{}\", port = {} {rest}", address.ip(), address.port());
@@ -145,7 +143,7 @@ fn a_line_beyond_the_bound_fails_the_job() {
 
 #[test]
 fn a_server_that_is_not_there_is_told_with_its_address() {
-    let address = SocketAddr::from(([127, 0, 0, 1], closed_port()));
+    let address = NOBODY;
     let begin = Instant::now();
     let error = read(&source(address, ", max_retries = 1", JobMode::Batch)).expect_err("refused");
     assert!(error.is_retryable() && error.to_string().contains(&address.to_string()), "{error}");
@@ -208,7 +206,7 @@ fn many_rows_arrive_whole() {
 
 #[test]
 fn a_server_that_is_not_there_fails_the_sink_after_its_retries() {
-    let address = SocketAddr::from(([127, 0, 0, 1], closed_port()));
+    let address = NOBODY;
     let error = write(address, ", max_retries = 0", &[(0, 1)]).expect_err("refused");
     assert!(error.is_retryable() && error.to_string().contains(&address.to_string()), "{error}");
     let begin = Instant::now();

@@ -101,7 +101,7 @@ mod tests {
     use super::*;
     use crate::file::block_on;
 
-    const PATIENCE: Duration = Duration::from_secs(20);
+    const PATIENCE: Duration = Duration::from_secs(60);
 
     #[test]
     fn a_listener_is_reached_by_its_address() {

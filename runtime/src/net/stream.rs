@@ -274,10 +274,13 @@ mod tests {
 
     #[test]
     fn a_connection_to_a_port_without_listener_fails() {
-        let address = claim(SocketAddr::from(([127, 0, 0, 1], 0)), 1, 1).expect("a free port").address();
+        // Bound, but nobody listens: the port stays taken and refuses.
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a free port");
+        let address = socket.local_addr().expect("an address").as_socket().expect("an address");
         let executor = glommio::LocalExecutorBuilder::default()
             .io_memory(64 * 1024)
-            .spawn(move || async move { Stream::connect(address, Duration::from_secs(5)).await.is_err() })
+            .spawn(move || async move { Stream::connect(address, Duration::from_secs(60)).await.is_err() })
             .expect("an executor");
         assert!(executor.join().expect("no panic"));
     }

@@ -290,7 +290,7 @@ mod tests {
         let port = listener.local_addr().expect("an address").port();
         let server = thread::spawn(move || {
             let (socket, _) = listener.accept()?;
-            socket.set_read_timeout(Some(Duration::from_secs(30)))?;
+            socket.set_read_timeout(Some(Duration::from_secs(60)))?;
             let session = ServerConnection::new(Arc::new(config)).map_err(io::Error::other)?;
             let mut tls = StreamOwned::new(session, socket);
             let (mut chunk, mut total) = ([0; 8192], 0);
@@ -309,7 +309,7 @@ mod tests {
     }
 
     async fn shake(port: u16, host: &str, trust: &Trust) -> io::Result<TlsStream> {
-        let stream = connect("127.0.0.1", port, Duration::from_secs(30)).await.map_err(io::Error::other)?;
+        let stream = connect("127.0.0.1", port, Duration::from_secs(60)).await.map_err(io::Error::other)?;
         TlsStream::handshake(stream, host, trust).await
     }
 
