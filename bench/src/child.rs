@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn an_end_gives_the_exit_status() {
-        let ended = shell("exit 3").wait(Duration::from_secs(10)).expect("waited").expect("ended");
+        let ended = shell("exit 3").wait(Duration::from_secs(60)).expect("waited").expect("ended");
         assert_eq!(ended.status.code(), Some(3));
     }
 
@@ -216,7 +216,7 @@ mod tests {
         command.args(["-c", &format!("^Cpus_allowed_list:[[:space:]]*{cpu}$"), "/proc/self/status"]);
         bind(&mut command, &[cpu]);
         let ended =
-            Child::spawn(command).expect("a process").wait(Duration::from_secs(10)).expect("waited").expect("ended");
+            Child::spawn(command).expect("a process").wait(Duration::from_secs(60)).expect("waited").expect("ended");
         assert!(ended.status.success() && ended.peak_kib > 100, "{} {}", ended.status, ended.peak_kib);
     }
 

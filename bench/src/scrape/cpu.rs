@@ -80,7 +80,7 @@ mod tests {
         let before = Cpu::of(std::process::id()).expect("a time");
         let begun = std::time::Instant::now();
         while (Cpu::of(std::process::id()).expect("a time") - before).all < Duration::from_millis(5) {
-            assert!(begun.elapsed() < Duration::from_secs(20), "it stands still");
+            assert!(begun.elapsed() < Duration::from_secs(60), "it stands still");
         }
     }
 }

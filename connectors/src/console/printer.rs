@@ -207,7 +207,7 @@ mod tests {
 
     impl Write for Gate {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.let_through.recv_timeout(Duration::from_secs(20)).map_err(io::Error::other)?;
+            self.let_through.recv_timeout(Duration::from_secs(60)).map_err(io::Error::other)?;
             self.written.lock().expect("a lock").extend_from_slice(bytes);
             Ok(bytes.len())
         }

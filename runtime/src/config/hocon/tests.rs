@@ -148,18 +148,28 @@ fn references_cannot_blow_a_config_up() {
     for level in 0..5000 {
         deep.push_str(&format!("b{level} = [${{b{}}}]\n", level + 1));
     }
-    let started = std::time::Instant::now();
+    let started = cpu_time();
     for (text, why) in [(bomb, "blow the config up"), (doubling, "grows too large"), (deep, "too deep")] {
         let problems = parsed(&text).problems;
         assert!(problems.errors().any(|problem| problem.message.contains(why)), "{why}: {problems}");
     }
-    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
+    let took = cpu_time() - started;
+    assert!(took.as_secs() < 60, "{took:?}");
+}
+
+/// CPU time of this thread.
+fn cpu_time() -> std::time::Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a live value.
+    assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) }, 0);
+    std::time::Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 #[test]
 fn hostile_texts_take_no_longer_than_their_length_allows() {
     let many = 60_000;
-    let started = std::time::Instant::now();
+    // Of this thread: that others keep the machine busy says nothing about the parser.
+    let started = cpu_time();
     let keys: String = (0..many).map(|key| format!("k{key}=1\n")).collect();
     assert_eq!(parsed(&keys).tree.len(), many);
     let opened = "a{".repeat(many);
@@ -176,7 +186,8 @@ fn hostile_texts_take_no_longer_than_their_length_allows() {
     let around = "x".repeat(500_000);
     let inside: String = (0..many).map(|key| format!("k{key}=1\n")).collect();
     assert!(!parsed(&format!("{around} {{ {inside} }}")).problems.has_errors());
-    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
+    let took = cpu_time() - started;
+    assert!(took.as_secs() < 60, "{took:?}");
 }
 
 #[test]
