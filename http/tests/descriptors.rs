@@ -27,6 +27,9 @@ fn fill(files: &mut Vec<File>) {
     }
 }
 
+/// Longer than anything takes, also on a machine that others keep busy.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 #[test]
 fn accepting_pauses_without_descriptors_and_goes_on_with_them() {
     let cpu = allowed_cpus().expect("an affinity mask")[0].to_string().parse().expect("a CPU");
@@ -45,22 +48,24 @@ fn accepting_pauses_without_descriptors_and_goes_on_with_them() {
             break client;
         }
     };
-    client.set_read_timeout(Some(Duration::from_secs(10))).expect("timeout");
+    client.set_read_timeout(Some(PATIENCE)).expect("timeout");
     client.write_all(b"GET /running-jobs HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").expect("write");
     // What the executors' threads have freed meanwhile is used up, too. The kernel wants a descriptor for an accept
     // before it looks for a connection, so the attempts fail whether the client was let in just before or not.
     fill(&mut files);
     let (begun, before) = (Instant::now(), stats.accept_errors.get());
-    while begun.elapsed() < Duration::from_millis(300) {
+    while begun.elapsed() < Duration::from_millis(300) || stats.accept_errors.get() == before {
+        assert!(begun.elapsed() < PATIENCE, "no attempt");
         std::thread::sleep(Duration::from_millis(10));
     }
-    let attempts = stats.accept_errors.get() - before;
-    assert!((1..=31).contains(&attempts), "{attempts} attempts in 300 ms");
+    let attempts = u128::from(stats.accept_errors.get() - before);
+    let took = begun.elapsed();
+    assert!(attempts <= took.as_millis() / 10 + 1, "{attempts} attempts in {took:?}");
 
     drop(files);
     let mut answer = String::new();
     client.read_to_string(&mut answer).expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("[]"), "{answer}");
-    assert_eq!(server.stop(Duration::from_secs(5)), 0);
-    shards.stop(Duration::from_secs(5)).expect("stopped");
+    assert_eq!(server.stop(PATIENCE), 0);
+    shards.stop(PATIENCE).expect("stopped");
 }

@@ -2,7 +2,6 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::time::Duration;
 
 /// A raw connection.
 pub(super) struct Client {
@@ -40,8 +39,8 @@ impl Response {
 impl Client {
     pub(super) fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).expect("connect");
-        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("timeout");
-        stream.set_write_timeout(Some(Duration::from_secs(20))).expect("timeout");
+        stream.set_read_timeout(Some(super::PATIENCE)).expect("timeout");
+        stream.set_write_timeout(Some(super::PATIENCE)).expect("timeout");
         stream.set_nodelay(true).expect("nodelay");
         Self { stream, unread: Vec::new() }
     }

@@ -74,7 +74,7 @@ fn a_head_that_comes_too_slowly_is_given_up() {
     let begun = Instant::now();
     slow.send("GET /test/ok HT");
     let refused = slow.response();
-    assert!(begun.elapsed() >= millis(200) && begun.elapsed() < millis(5_000));
+    assert!(begun.elapsed() >= millis(200) && begun.elapsed() < PATIENCE);
     assert_eq!((refused.status, refused.message().as_str()), (408, "The request's head did not arrive in time."));
     assert!(slow.is_closed());
     assert!(silent.is_closed(), "a silent client gets no answer");
@@ -86,8 +86,7 @@ fn a_head_that_trickles_is_given_up_too() {
     let running = Running::with(HttpLimits { header_timeout: millis(300), ..HttpLimits::default() });
     let mut client = running.client();
     let begun = Instant::now();
-    while begun.elapsed() < millis(5_000) && client.try_send(b"x").is_ok() && running.stats().header_timeouts.get() == 0
-    {
+    while begun.elapsed() < PATIENCE && client.try_send(b"x").is_ok() && running.stats().header_timeouts.get() == 0 {
         std::thread::sleep(millis(10));
     }
     assert_eq!(client.response().status, 408);
@@ -106,17 +105,17 @@ fn a_body_that_comes_too_slowly_is_given_up() {
 
 #[test]
 fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
-    let running = Running::with(HttpLimits { idle_timeout: millis(400), ..HttpLimits::default() });
+    let running = Running::with(HttpLimits { idle_timeout: millis(2_000), ..HttpLimits::default() });
     let mut idle = running.client();
     let mut busy = running.client();
     assert_eq!(idle.get("/test/ok").status, 200);
     let begun = Instant::now();
     while running.stats().idle_timeouts.get() == 0 {
         assert_eq!(busy.get("/test/ok").status, 200);
-        assert!(begun.elapsed() < millis(5_000), "the idle connection was never closed");
+        assert!(begun.elapsed() < PATIENCE, "the idle connection was never closed");
         std::thread::sleep(millis(20));
     }
-    assert!(begun.elapsed() >= millis(350));
+    assert!(begun.elapsed() >= millis(1_900));
     assert!(idle.is_closed());
     assert_eq!(busy.get("/test/ok").status, 200);
 }
@@ -129,7 +128,7 @@ fn a_handler_that_takes_too_long_is_given_up() {
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
     assert!(refused.message().contains("did not finish"));
     assert_eq!(running.stats().handler_timeouts.get(), 1);
-    assert_eq!(running.client().get("/test/sleep/10").status, 200);
+    assert_eq!(running.client().get("/test/sleep/1").status, 200);
 }
 
 #[test]
@@ -144,11 +143,11 @@ fn a_client_that_reads_nothing_is_cut() {
 
 #[test]
 fn a_client_that_reads_slowly_is_served() {
-    let limits = HttpLimits { write_timeout: millis(400), idle_timeout: millis(400), ..HttpLimits::default() };
+    let limits = HttpLimits { write_timeout: millis(4_000), idle_timeout: millis(4_000), ..HttpLimits::default() };
     let running = Running::with(limits);
     let mut client = running.client();
     client.send("GET /test/bytes/20000000 HTTP/1.1\r\nhost: x\r\n\r\n");
-    std::thread::sleep(millis(200));
+    std::thread::sleep(millis(500));
     assert_eq!(client.response().body.len(), 20_000_000);
 }
 

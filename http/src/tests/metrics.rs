@@ -225,9 +225,13 @@ fn with_ten_thousand_jobs_the_newest_have_series_and_the_others_are_counted() {
             .collect();
         json_of(&client.post("/submit-jobs", &json!(jobs).to_string()));
     }
-    let patience = std::time::Instant::now() + Duration::from_secs(60);
+    // They take as long as the machine needs for them, but they get on.
+    let mut seen = (0, std::time::Instant::now());
     while running.jobs.counts().remembered < JOBS - RUNNING {
-        assert!(std::time::Instant::now() < patience, "{:?}", running.jobs.counts());
+        if running.jobs.counts().remembered > seen.0 {
+            seen = (running.jobs.counts().remembered, std::time::Instant::now());
+        }
+        assert!(seen.1.elapsed() < PATIENCE, "{:?}", running.jobs.counts());
         std::thread::sleep(Duration::from_millis(10));
     }
     let text = text_of(client.get("/metrics"));

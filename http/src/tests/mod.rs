@@ -102,6 +102,8 @@ impl Running {
         let cpus = cpu.to_string().parse().expect("a CPU");
         let shards = Shards::start(ShardsConfig { cpus: Some(cpus), ..shards }).expect("shards");
         let jobs = jobs_on(&shards);
+        // Both ends of every connection are this process'.
+        egret_runtime::net::raise_open_files_limit().expect("the limit of open files");
         let server = Server::start(&shards, &config, &jobs).expect("a server");
         Self { server: Some(server), jobs, shards }
     }
@@ -136,14 +138,17 @@ impl Drop for Running {
         if let Some(server) = self.server.take() {
             server.stop(Duration::ZERO);
         }
-        self.jobs.stop_all(Duration::from_secs(5));
-        let _ = self.shards.stop(Duration::from_secs(5));
+        self.jobs.stop_all(PATIENCE);
+        let _ = self.shards.stop(PATIENCE);
     }
 }
 
+/// Longer than anything takes, also on a machine that others keep busy.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Waits for something that another thread is about to do.
 fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let patience = std::time::Instant::now() + Duration::from_secs(10);
+    let patience = std::time::Instant::now() + PATIENCE;
     while !is_so() {
         assert!(std::time::Instant::now() < patience, "never came about: {what}");
         std::thread::yield_now();

@@ -27,13 +27,19 @@ fn route<'v>(timings: &'v Value, path: &str) -> &'v Value {
     &found.unwrap_or_else(|| panic!("no {path} in {routes:?}"))["time"]
 }
 
-/// Rising quantiles below a maximum, which is a part of the sum.
-fn assert_holds_together(durations: &Value) {
+/// Whether there are rising quantiles below a maximum, which is a part of the sum.
+fn holds_together(durations: &Value) -> bool {
     let seconds = |value: &Value| value.as_f64().expect("seconds");
     let quantiles: Vec<f64> = durations["quantiles"].as_object().expect("quantiles").values().map(seconds).collect();
-    assert_eq!(quantiles.len(), if count(durations) == 0 { 0 } else { 7 }, "{durations}");
-    assert!(quantiles.is_sorted() && quantiles.iter().all(|seconds_| *seconds_ <= seconds(&durations["max"])));
-    assert!(seconds(&durations["max"]) <= seconds(&durations["sum"]), "{durations}");
+    let max = seconds(&durations["max"]);
+    quantiles.len() == if count(durations) == 0 { 0 } else { 7 }
+        && quantiles.is_sorted()
+        && quantiles.iter().all(|seconds| *seconds <= max)
+        && max <= seconds(&durations["sum"])
+}
+
+fn assert_holds_together(durations: &Value) {
+    assert!(holds_together(durations), "{durations}");
 }
 
 #[test]
@@ -62,8 +68,13 @@ fn executors_are_timed_on_both_sides_of_each_shard() {
     for side in ["front", "work"] {
         let times = &shards[0][side];
         assert_eq!(times.as_object().map(serde_json::Map::len), Some(6));
-        times.as_object().expect("times").values().for_each(assert_holds_together);
     }
+    // A duration that is just being recorded may be in some of the figures only.
+    eventually("all times hold together", || {
+        let told = timings(&mut client, "");
+        let sides = ["front", "work"].map(|side| told["shards"][0][side].as_object().expect("times").clone());
+        sides.iter().flat_map(serde_json::Map::values).all(holds_together)
+    });
     let front = &shards[0]["front"];
     assert!(count(&front["slice"]) > 0 && count(&front["tokenWait"]) > 0 && count(&front["mailbox"]) > 0, "{front}");
 }
