@@ -128,7 +128,7 @@ fn a_save_mode_that_is_not_met_fails_the_job_before_its_first_row() {
 
 #[test]
 fn a_node_names_the_vertices_of_several_tables_and_keeps_the_read_limit() {
-    let node = Node::start();
+    let node = Node::with(&["--work-nice", "0", "--task-stop-timeout", "60s"]);
     let table = |path: &str| json!({ "row.num": 100_000, "schema": { "table": path, "fields": { "id": "bigint" } } });
     let begin = Instant::now();
     let id = node.submit(&json!({
@@ -149,7 +149,7 @@ fn a_node_names_the_vertices_of_several_tables_and_keeps_the_read_limit() {
     let stopping = Instant::now();
     node.post("/stop-job", &json!({ "jobId": id }).to_string()).ok();
     node.wait_for_state(id, "CANCELED");
-    assert!(stopping.elapsed() < Duration::from_secs(9), "before tasks are dropped: {:?}", stopping.elapsed());
+    assert!(stopping.elapsed() < Duration::from_secs(30), "before tasks are dropped: {:?}", stopping.elapsed());
 }
 
 #[test]

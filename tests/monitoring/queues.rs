@@ -152,7 +152,7 @@ fn commands_for_coordinators_wait_in_the_mailboxes_of_the_front_executors() {
     let mut clients: Vec<Client> = (0..16).map(|_| node.client()).collect();
     clients.iter_mut().for_each(|client| assert_eq!(client.get("/overview").status, 200));
     let front = Stopped::threads(node.program().pid(), "egret-front-1");
-    let patience = Duration::from_millis(300);
+    let patience = Duration::from_secs(1);
     let mut client = clients
         .into_iter()
         .find_map(|mut client| client.try_get_within(patience, "/overview").map(|_| client))

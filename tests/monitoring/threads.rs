@@ -20,18 +20,22 @@ fn threads_are_those_that_ps_and_the_kernel_list() {
         assert!(count(&seen, "thread.peakCount") >= counts[1]);
         if counts.iter().all(|count| *count == by_ps) { Ok(()) } else { Err(format!("{counts:?}")) }
     });
-    for thread in client.get("/thread-dump").ok().as_array().expect("a list") {
-        let id = thread["threadId"].as_i64().expect("an id");
-        // One that has ended meanwhile has no file.
-        if let Ok(name) = fs::read_to_string(format!("/proc/{pid}/task/{id}/comm")) {
-            assert_eq!(thread["threadName"], name.trim_end());
-        }
-        if thread["threadName"] == "egret-stacks" {
-            assert_eq!(thread["threadState"], "RUNNABLE", "it is the one that looks");
-        }
-        if thread["threadName"] == "egret-watchdog" {
-            assert_eq!(thread["threadState"], "WAITING", "{thread}");
-        }
-    }
+    // A thread gives itself its name when it gets a CPU for the first time, and the watchdog wakes now and then.
+    eventually("names and states", || {
+        let dump = client.get("/thread-dump").ok();
+        let is_right = |thread: &Value| {
+            let id = thread["threadId"].as_i64().expect("an id");
+            // One that has ended meanwhile has no file.
+            let name = fs::read_to_string(format!("/proc/{pid}/task/{id}/comm"));
+            name.is_ok_and(|name| thread["threadName"] == name.trim_end())
+                && match text(thread, "threadName") {
+                    // It is the one that looks.
+                    "egret-stacks" => thread["threadState"] == "RUNNABLE",
+                    "egret-watchdog" => thread["threadState"] == "WAITING",
+                    _ => true,
+                }
+        };
+        if dump.as_array().expect("a list").iter().all(is_right) { Ok(()) } else { Err(dump) }
+    });
     node.stop().expect_exit(0);
 }

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_stop_signal_lets_requests_finish_and_stops_the_jobs() {
-    let node = Node::start();
+    let node = Node::with(&["--stop-timeout", "60"]);
     let address = node.address();
     let id = node.submit(&streaming_job("to_be_stopped"));
     node.wait_for(id, "RUNNING", |job| job["metrics"]["SinkWriteCount"] == "8");
@@ -32,7 +32,7 @@ fn a_stop_signal_lets_requests_finish_and_stops_the_jobs() {
     assert!(busy.is_closed());
     let ended = node.into_program().end().expect_exit(0);
     eprintln!("SIGTERM to the end: {:?}", asked.elapsed());
-    assert!(asked.elapsed() < Duration::from_secs(15), "the bound is the default of --stop-timeout");
+    assert!(asked.elapsed() < Duration::from_secs(60), "the bound is that of --stop-timeout");
     for id in [id, 77] {
         let end = ended.stderr.lines().find(|line| line.contains("job ended") && line.contains(&format!("job={id} ")));
         assert!(end.is_some_and(|line| line.contains("state=CANCELED")), "{id}:\n{}", ended.stderr);
@@ -65,7 +65,7 @@ fn a_request_that_never_finishes_does_not_hold_up_the_end() {
     let asked = Instant::now();
     let ended = node.stop().expect_exit(0);
     eprintln!("SIGTERM to the end, with a request that never finishes: {:?}", asked.elapsed());
-    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(30), "{:?}", asked.elapsed());
     assert_holds(&ended.stderr, &["SIGTERM: no more requests"]);
 }
 
@@ -82,11 +82,11 @@ fn a_node_goes_on_when_nobody_reads_its_log() {
 #[test]
 fn an_idle_node_ends_at_once_on_either_signal() {
     for signal in [libc::SIGTERM, libc::SIGINT] {
-        let program = Node::start().into_program();
+        let program = Node::with(&["--stop-timeout", "60"]).into_program();
         let asked = Instant::now();
         program.signal(signal);
         program.end().expect_exit(0);
-        assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+        assert!(asked.elapsed() < Duration::from_secs(30), "{:?}", asked.elapsed());
     }
 }
 

@@ -5,6 +5,8 @@ use std::io;
 use std::marker::PhantomData;
 use std::ptr;
 
+use super::eventually;
+
 /// Threads that stand still until this goes. A debugger stops a thread in the same way; the others run on.
 pub struct Stopped {
     ids: Vec<i32>,
@@ -16,7 +18,9 @@ impl Stopped {
     /// Has all threads of a name stand still, of which there must be one.
     pub fn threads(pid: u32, name: &str) -> Self {
         let mut stopped = Self { ids: Vec::new(), _here: PhantomData };
-        for id in named(pid, name) {
+        // A thread gives itself its name when it gets a CPU for the first time.
+        let ids = eventually(name, || Some(named(pid, name)).filter(|ids| !ids.is_empty()).ok_or("no such thread"));
+        for id in ids {
             order(libc::PTRACE_SEIZE, id)
                 .unwrap_or_else(|error| panic!("the kernel lets no test stop {name}: {error}"));
             stopped.ids.push(id);
@@ -26,7 +30,6 @@ impl Stopped {
             assert_eq!(unsafe { libc::waitpid(id, &raw mut status, libc::__WALL) }, id);
             assert!(libc::WIFSTOPPED(status), "{name} has ended: {status}");
         }
-        assert!(!stopped.ids.is_empty(), "there is no thread {name}");
         stopped
     }
 
