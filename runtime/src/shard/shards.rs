@@ -229,12 +229,13 @@ impl Shards {
         let (fronts, works): (Vec<_>, Vec<_>) =
             executors.into_iter().partition(|executor| executor.core.side == Side::Front);
         works.iter().for_each(|executor| executor.core.order(Order::Stop));
-        let mut left: Vec<Executor> = works.into_iter().filter_map(|executor| executor.join(deadline)).collect();
+        let mut late: Vec<Executor> = works.into_iter().filter_map(|executor| executor.join(deadline)).collect();
         fronts.iter().for_each(|executor| executor.core.order(Order::Drain));
-        let late: Vec<Executor> = fronts.into_iter().filter_map(|executor| executor.join(deadline)).collect();
+        late.extend(fronts.into_iter().filter_map(|executor| executor.join(deadline)));
         late.iter().for_each(|executor| executor.core.order(Order::Stop));
+        // The work executors get it, too: they may have been told just before, and have a low priority.
         let grace = Instant::now() + GRACE;
-        left.extend(late.into_iter().filter_map(|executor| executor.join(grace)));
+        let left: Vec<Executor> = late.into_iter().filter_map(|executor| executor.join(grace)).collect();
         self.inner.blocking.close();
         drop(watching);
         // It ends at once; a panic of it has been reported by the panic hook.
