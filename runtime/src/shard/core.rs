@@ -292,6 +292,7 @@ impl Core {
             busy_ns: counters.busy_ns.get(),
             longest_slice_ns: counters.longest_poll_ns.get(),
             reactor_turns: counters.turns.get(),
+            cpu_yields: counters.yields.get(),
             watchdog_wakes: counters.watchdog_wakes.get(),
             stalls: counters.stalls.get(),
             stall_cpu_ns: counters.stall_cpu_ns.get(),

@@ -380,7 +380,7 @@ fn run_executor(core: Arc<Core>, blocking: Arc<BlockingPool>, config: &ShardsCon
         Ok(executor) => executor,
         Err(cause) => return fail(cause),
     };
-    local::install(core.clone(), blocking);
+    local::install(core.clone(), blocking, config);
     let name = core.name.clone();
     let ready = Box::new(move || drop(report.send(Ok(name))));
     let outcome = catch_unwind(AssertUnwindSafe(|| {
