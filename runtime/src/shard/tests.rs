@@ -49,6 +49,32 @@ fn tasks_run_on_the_executor_they_were_sent_to() {
 }
 
 #[test]
+fn a_work_thread_yields_its_cpu_while_its_tasks_compute_and_a_front_thread_does_not() {
+    let (shards, front, work) = start(one_cpu());
+    let yields = |shards: &Shards, side| {
+        shards.stats().iter().filter(|executor| executor.side == side).map(|executor| executor.cpu_yields).sum::<u64>()
+    };
+    let (begun, looked_at) = (Instant::now(), shards.clone());
+    let computes = async move || {
+        while yields(&looked_at, Side::Work) < 5 && begun.elapsed() < Duration::from_secs(60) {
+            give_way().await;
+        }
+    };
+    block_on(work.call(&WorkGroup::new(1), computes)).expect("it ends");
+    let (seen, most) = (yields(&shards, Side::Work), begun.elapsed().as_micros() / 250 + 5);
+    assert!(seen >= 5 && u128::from(seen) <= most, "{seen} of {most}");
+    let computes = async || {
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_millis(5) {
+            give_way().await;
+        }
+    };
+    block_on(front.call(computes)).expect("it ends");
+    assert_eq!(yields(&shards, Side::Front), 0);
+    shards.stop(STOP).expect("stop");
+}
+
+#[test]
 fn both_executors_share_their_cpu_and_work_has_the_lower_priority() {
     let (shards, front, work) = start(one_cpu());
     let cpu = shards.stats()[0].cpu;
