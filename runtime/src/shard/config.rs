@@ -34,8 +34,9 @@ pub struct ShardsConfig {
     pub tick_idle: Duration,
     /// Time that a task on the work side keeps the token, and that a job of weight 1 gets in a round.
     pub work_slice: Duration,
-    /// Time after which a work executor's thread yields its CPU, where a task asks whether to give way. The kernel itself
-    /// may let a thread of the front side wait for its tick, 4 ms say, although it is the one's turn.
+    /// Time after which a work executor's thread yields its CPU, where a task asks whether to give way, while the front
+    /// executor has something to do. The kernel itself may let a front thread wait for its tick, 4 ms say, although it is
+    /// that one's turn.
     pub work_yield: Duration,
     /// Time after which a task on the front side gives way, where it asks.
     pub front_slice: Duration,

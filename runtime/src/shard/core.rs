@@ -246,6 +246,11 @@ impl Core {
         self.awake.load(Ordering::Relaxed) > AWAKE
     }
 
+    /// Whether it runs, would run if it had its CPU, or is being woken by another thread.
+    pub(super) fn is_awake(&self) -> bool {
+        self.awake.load(Ordering::Relaxed) != ASLEEP
+    }
+
     /// Nanoseconds since the executor was made, never [`ASLEEP`] or [`AWAKE`].
     pub(super) fn clock(&self, now: Instant) -> u64 {
         u64::try_from(now.saturating_duration_since(self.epoch).as_nanos()).unwrap_or(u64::MAX).max(AWAKE + 1)

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use glommio::timer::Timer;
 
+use super::ShardId;
 use super::blocking::BlockingPool;
 use super::core::{Core, LocalFuture, TaskState};
+use super::cpu_yield::CpuYield;
 use super::handle::{JoinHandle, joined};
-use super::stats::Side;
-use super::{ShardId, ShardsConfig};
 
 /// The executor of this thread, as its tasks see it.
 pub(super) struct Local {
@@ -30,10 +30,8 @@ pub(super) struct Local {
     pub(super) group: Cell<Option<u32>>,
     /// When the slice of the task that is being polled is over.
     pub(super) slice_end: Cell<Option<Instant>>,
-    /// Time between two yields of the CPU; `None` on the front side, which nobody is to go before.
-    yields: Option<Duration>,
-    /// When the next one is due.
-    yield_due: Cell<Option<Instant>>,
+    /// `None` on the front side, which nobody is to go before.
+    yields: Option<CpuYield>,
 }
 
 /// A task spawned on its own thread.
@@ -62,12 +60,11 @@ pub fn current_job() -> Option<i64> {
 }
 
 /// Makes this thread an executor's, for good.
-pub(super) fn install(core: Arc<Core>, blocking: Arc<BlockingPool>, config: &ShardsConfig) {
+pub(super) fn install(core: Arc<Core>, blocking: Arc<BlockingPool>, yields: Option<CpuYield>) {
     let local = Local {
-        yields: (core.side == Side::Work).then_some(config.work_yield),
-        yield_due: Cell::new(None),
         core,
         blocking,
+        yields,
         ready: RefCell::default(),
         spawned: RefCell::default(),
         driving: Cell::new(false),
@@ -87,19 +84,12 @@ impl Local {
     }
 
     /// Has the kernel choose anew who runs on this CPU, if that is due.
-    ///
-    /// A thread that has used more than its share for a moment, as a front thread has behind a large answer, is passed over
-    /// when it wakes or is interrupted. It has made up for that after some 100 us, but the kernel looks again at its tick
-    /// alone. A yield is such a look; it costs less than a microsecond where nobody waits.
     pub(super) fn yield_cpu(&self, now: Instant) {
-        let Some(period) = self.yields else { return };
-        if self.yield_due.get().is_some_and(|due| now < due) {
-            return;
+        if self.yields.as_ref().is_some_and(|yields| yields.is_due(now)) {
+            // SAFETY: the call takes nothing and cannot fail.
+            unsafe { libc::sched_yield() };
+            self.core.counters.yields.add(1);
         }
-        // SAFETY: the call takes nothing and cannot fail.
-        unsafe { libc::sched_yield() };
-        self.core.counters.yields.add(1);
-        self.yield_due.set(Some(Instant::now() + period));
     }
 }
 

@@ -10,6 +10,7 @@ mod affinity;
 mod blocking;
 mod config;
 mod core;
+mod cpu_yield;
 mod cpus;
 mod driver;
 mod group;

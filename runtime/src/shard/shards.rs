@@ -12,6 +12,7 @@ use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
 
 use super::blocking::{Blocking, BlockingPool};
 use super::core::{Core, Order};
+use super::cpu_yield::CpuYield;
 use super::driver::{Driver, words_of};
 use super::stats::{ExecutorStats, Queues, Side};
 use super::times::TimedExecutor;
@@ -312,14 +313,15 @@ fn start_executors(
     let mut executors = Vec::with_capacity(cores.len());
     for core in cores {
         let (ending, ended) = bounded(0);
-        let parts = (core.clone(), blocking.clone(), config.clone(), report.clone());
+        let front = cores.iter().find(|other| other.side == Side::Front && other.shard == core.shard);
+        let parts = (core.clone(), blocking.clone(), front.cloned(), config.clone(), report.clone());
         let thread = thread::Builder::new()
             .name(core.name.clone())
             .spawn(move || {
                 // Dropped when the thread ends, whatever ends it.
                 let _ending: Sender<()> = ending;
-                let (core, blocking, config, report) = parts;
-                run_executor(core, blocking, &config, report);
+                let (core, blocking, front, config, report) = parts;
+                run_executor(core, blocking, front, &config, report);
             })
             .map_err(|cause| StartError::Thread { name: core.name.clone(), cause })?;
         executors.push(Executor { core: core.clone(), ended, thread });
@@ -362,8 +364,14 @@ fn await_reports(cores: &[Arc<Core>], reports: &Receiver<Report>) -> Result<(), 
     Ok(())
 }
 
-/// The life of an executor's thread.
-fn run_executor(core: Arc<Core>, blocking: Arc<BlockingPool>, config: &ShardsConfig, report: Sender<Report>) {
+/// The life of an executor's thread. `front` is the front executor of its CPU, which may be itself.
+fn run_executor(
+    core: Arc<Core>,
+    blocking: Arc<BlockingPool>,
+    front: Option<Arc<Core>>,
+    config: &ShardsConfig,
+    report: Sender<Report>,
+) {
     // The start may have given up on another executor: then nobody listens.
     let fail = |cause: String| drop(report.send(Err((core.name.clone(), core.cpu, cause))));
     if let Err(error) = affinity::pin_to(core.cpu) {
@@ -380,7 +388,8 @@ fn run_executor(core: Arc<Core>, blocking: Arc<BlockingPool>, config: &ShardsCon
         Ok(executor) => executor,
         Err(cause) => return fail(cause),
     };
-    local::install(core.clone(), blocking, config);
+    let yields = front.filter(|_| core.side == Side::Work).map(|front| CpuYield::new(front, config.work_yield));
+    local::install(core.clone(), blocking, yields);
     let name = core.name.clone();
     let ready = Box::new(move || drop(report.send(Ok(name))));
     let outcome = catch_unwind(AssertUnwindSafe(|| {
