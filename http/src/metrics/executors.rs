@@ -45,12 +45,6 @@ pub(super) static EXECUTORS: Table<ExecutorStats> = Table {
             DRIVER,
             |executor, out| out.value(executor.reactor_turns),
         ),
-        counter(
-            "egret_executor_cpu_yields_total",
-            "Times that the thread has yielded its CPU; the work side alone does.",
-            DRIVER,
-            |executor, out| out.value(executor.cpu_yields),
-        ),
         gauge("egret_executor_mailbox_depth", "Messages that wait.", MAILBOX, |executor, out| {
             out.value(executor.mailbox_depth);
         }),

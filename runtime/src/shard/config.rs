@@ -34,10 +34,6 @@ pub struct ShardsConfig {
     pub tick_idle: Duration,
     /// Time that a task on the work side keeps the token, and that a job of weight 1 gets in a round.
     pub work_slice: Duration,
-    /// Time after which a work executor's thread yields its CPU, where a task asks whether to give way, while the front
-    /// executor has something to do. The kernel itself may let a front thread wait for its tick, 4 ms say, although it is
-    /// that one's turn.
-    pub work_yield: Duration,
     /// Time after which a task on the front side gives way, where it asks.
     pub front_slice: Duration,
     /// Time that the watchdog lets an executor sleep although it has work, before it wakes it.
@@ -75,7 +71,6 @@ impl Default for ShardsConfig {
             tick_with_tasks: Duration::from_millis(5),
             tick_idle: Duration::from_secs(1),
             work_slice: Duration::from_millis(2),
-            work_yield: Duration::from_micros(250),
             front_slice: Duration::from_micros(100),
             watchdog_wake: Duration::from_millis(100),
             watchdog_warn: Duration::from_secs(1),
@@ -118,7 +113,6 @@ impl ShardsConfig {
             .or_else(|| least("tick_with_tasks", self.tick_with_tasks, ms))
             .or_else(|| least("tick_idle", self.tick_idle, self.tick))
             .or_else(|| least("work_slice", self.work_slice, ms / 10))
-            .or_else(|| least("work_yield", self.work_yield, ms / 20))
             .or_else(|| least("front_slice", self.front_slice, ms / 10))
             .or_else(|| least("stall_front", self.stalls.front, StallSettings::LIMIT_MIN))
             .or_else(|| least("stall_work", self.stalls.work, StallSettings::LIMIT_MIN))

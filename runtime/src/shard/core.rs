@@ -246,11 +246,6 @@ impl Core {
         self.awake.load(Ordering::Relaxed) > AWAKE
     }
 
-    /// Whether it runs, would run if it had its CPU, or is being woken by another thread.
-    pub(super) fn is_awake(&self) -> bool {
-        self.awake.load(Ordering::Relaxed) != ASLEEP
-    }
-
     /// Nanoseconds since the executor was made, never [`ASLEEP`] or [`AWAKE`].
     pub(super) fn clock(&self, now: Instant) -> u64 {
         u64::try_from(now.saturating_duration_since(self.epoch).as_nanos()).unwrap_or(u64::MAX).max(AWAKE + 1)
@@ -297,7 +292,6 @@ impl Core {
             busy_ns: counters.busy_ns.get(),
             longest_slice_ns: counters.longest_poll_ns.get(),
             reactor_turns: counters.turns.get(),
-            cpu_yields: counters.yields.get(),
             watchdog_wakes: counters.watchdog_wakes.get(),
             stalls: counters.stalls.get(),
             stall_cpu_ns: counters.stall_cpu_ns.get(),

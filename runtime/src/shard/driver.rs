@@ -150,7 +150,6 @@ impl Driver {
             self.core.counters.ready.set(self.token.ready() as u64);
             if let Some((group, task)) = next {
                 now = self.poll_task(group, task, now);
-                local::with(|local| local.yield_cpu(now));
             } else if self.fall_asleep() {
                 break;
             } else {

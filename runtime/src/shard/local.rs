@@ -13,7 +13,6 @@ use glommio::timer::Timer;
 use super::ShardId;
 use super::blocking::BlockingPool;
 use super::core::{Core, LocalFuture, TaskState};
-use super::cpu_yield::CpuYield;
 use super::handle::{JoinHandle, joined};
 
 /// The executor of this thread, as its tasks see it.
@@ -30,8 +29,6 @@ pub(super) struct Local {
     pub(super) group: Cell<Option<u32>>,
     /// When the slice of the task that is being polled is over.
     pub(super) slice_end: Cell<Option<Instant>>,
-    /// `None` on the front side, which nobody is to go before.
-    yields: Option<CpuYield>,
 }
 
 /// A task spawned on its own thread.
@@ -60,11 +57,10 @@ pub fn current_job() -> Option<i64> {
 }
 
 /// Makes this thread an executor's, for good.
-pub(super) fn install(core: Arc<Core>, blocking: Arc<BlockingPool>, yields: Option<CpuYield>) {
+pub(super) fn install(core: Arc<Core>, blocking: Arc<BlockingPool>) {
     let local = Local {
         core,
         blocking,
-        yields,
         ready: RefCell::default(),
         spawned: RefCell::default(),
         driving: Cell::new(false),
@@ -72,25 +68,6 @@ pub(super) fn install(core: Arc<Core>, blocking: Arc<BlockingPool>, yields: Opti
         slice_end: Cell::new(None),
     };
     LOCAL.with(|cell| assert!(cell.set(local).is_ok(), "a thread runs one executor in its life"));
-}
-
-impl Local {
-    /// Whether the slice of the task that is being polled is over.
-    fn is_slice_over(&self) -> bool {
-        let Some(end) = self.slice_end.get() else { return false };
-        let now = Instant::now();
-        self.yield_cpu(now);
-        now >= end
-    }
-
-    /// Has the kernel choose anew who runs on this CPU, if that is due.
-    pub(super) fn yield_cpu(&self, now: Instant) {
-        if self.yields.as_ref().is_some_and(|yields| yields.is_due(now)) {
-            // SAFETY: the call takes nothing and cannot fail.
-            unsafe { libc::sched_yield() };
-            self.core.counters.yields.add(1);
-        }
-    }
 }
 
 /// The executor of this thread, if it has one.
@@ -193,7 +170,8 @@ impl Future for GiveWay {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.given || !with(Local::is_slice_over).unwrap_or(false) {
+        let over = || with(|local| local.slice_end.get()).flatten().is_some_and(|end| Instant::now() >= end);
+        if self.given || !over() {
             return Poll::Ready(());
         }
         self.given = true;

@@ -10,7 +10,6 @@ mod affinity;
 mod blocking;
 mod config;
 mod core;
-mod cpu_yield;
 mod cpus;
 mod driver;
 mod group;

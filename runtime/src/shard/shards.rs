@@ -12,7 +12,6 @@ use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
 
 use super::blocking::{Blocking, BlockingPool};
 use super::core::{Core, Order};
-use super::cpu_yield::CpuYield;
 use super::driver::{Driver, words_of};
 use super::stats::{ExecutorStats, Queues, Side};
 use super::times::TimedExecutor;
@@ -313,15 +312,14 @@ fn start_executors(
     let mut executors = Vec::with_capacity(cores.len());
     for core in cores {
         let (ending, ended) = bounded(0);
-        let front = cores.iter().find(|other| other.side == Side::Front && other.shard == core.shard);
-        let parts = (core.clone(), blocking.clone(), front.cloned(), config.clone(), report.clone());
+        let parts = (core.clone(), blocking.clone(), config.clone(), report.clone());
         let thread = thread::Builder::new()
             .name(core.name.clone())
             .spawn(move || {
                 // Dropped when the thread ends, whatever ends it.
                 let _ending: Sender<()> = ending;
-                let (core, blocking, front, config, report) = parts;
-                run_executor(core, blocking, front, &config, report);
+                let (core, blocking, config, report) = parts;
+                run_executor(core, blocking, &config, report);
             })
             .map_err(|cause| StartError::Thread { name: core.name.clone(), cause })?;
         executors.push(Executor { core: core.clone(), ended, thread });
@@ -364,14 +362,8 @@ fn await_reports(cores: &[Arc<Core>], reports: &Receiver<Report>) -> Result<(), 
     Ok(())
 }
 
-/// The life of an executor's thread. `front` is the front executor of its CPU, which may be itself.
-fn run_executor(
-    core: Arc<Core>,
-    blocking: Arc<BlockingPool>,
-    front: Option<Arc<Core>>,
-    config: &ShardsConfig,
-    report: Sender<Report>,
-) {
+/// The life of an executor's thread.
+fn run_executor(core: Arc<Core>, blocking: Arc<BlockingPool>, config: &ShardsConfig, report: Sender<Report>) {
     // The start may have given up on another executor: then nobody listens.
     let fail = |cause: String| drop(report.send(Err((core.name.clone(), core.cpu, cause))));
     if let Err(error) = affinity::pin_to(core.cpu) {
@@ -388,8 +380,7 @@ fn run_executor(
         Ok(executor) => executor,
         Err(cause) => return fail(cause),
     };
-    let yields = front.filter(|_| core.side == Side::Work).map(|front| CpuYield::new(front, config.work_yield));
-    local::install(core.clone(), blocking, yields);
+    local::install(core.clone(), blocking);
     let name = core.name.clone();
     let ready = Box::new(move || drop(report.send(Ok(name))));
     let outcome = catch_unwind(AssertUnwindSafe(|| {

@@ -24,7 +24,6 @@ pub(super) struct Counters {
     pub(super) busy_ns: Counter,
     pub(super) longest_poll_ns: Counter,
     pub(super) turns: Counter,
-    pub(super) yields: Counter,
     pub(super) ready: Counter,
     pub(super) tasks: Counter,
     pub(super) started: Counter,
@@ -94,8 +93,6 @@ pub struct ExecutorStats {
     pub longest_slice_ns: u64,
     /// Reactor turns made between slices, so that I/O is served while tasks are ready.
     pub reactor_turns: u64,
-    /// Times that the thread has yielded its CPU between two steps of a task; the work side alone does.
-    pub cpu_yields: u64,
     /// Times that the watchdog had to wake it.
     pub watchdog_wakes: u64,
     /// Steps that used more CPU time than they may, counted when they have ended.

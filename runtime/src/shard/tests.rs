@@ -49,39 +49,6 @@ fn tasks_run_on_the_executor_they_were_sent_to() {
 }
 
 #[test]
-fn a_work_thread_yields_its_cpu_while_its_front_executor_has_something_to_do() {
-    let (shards, front, work) = start(one_cpu());
-    let yields = |shards: &Shards, side| {
-        shards.stats().iter().filter(|executor| executor.side == side).map(|executor| executor.cpu_yields).sum::<u64>()
-    };
-    let stop = Arc::new(AtomicBool::new(false));
-    let until = stop.clone();
-    let computes = async move || {
-        while !until.load(Ordering::Relaxed) {
-            give_way().await;
-        }
-    };
-    let (begun, group) = (Instant::now(), WorkGroup::new(1));
-    let computing = work.spawn_joined(&group, computes).expect("room");
-    assert!(eventually(|| {
-        block_on(front.call(async || give_way().await)).expect("front");
-        yields(&shards, Side::Work) >= 20
-    }));
-    // The front executor sleeps but for its ticks, which become seldom.
-    assert!(eventually(|| {
-        let before = yields(&shards, Side::Work);
-        std::thread::sleep(Duration::from_millis(20));
-        yields(&shards, Side::Work) == before
-    }));
-    let (seen, most) = (yields(&shards, Side::Work), begun.elapsed().as_micros() / 250 + 1);
-    assert!(u128::from(seen) <= most, "{seen} of {most}");
-    assert_eq!(yields(&shards, Side::Front), 0);
-    stop.store(true, Ordering::Relaxed);
-    block_on(computing).expect("it ends");
-    shards.stop(STOP).expect("stop");
-}
-
-#[test]
 fn both_executors_share_their_cpu_and_work_has_the_lower_priority() {
     let (shards, front, work) = start(one_cpu());
     let cpu = shards.stats()[0].cpu;
